@@ -1,0 +1,28 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Checks a manifest as training would, and shows what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.table import Table
+
+from monai_ich.data import protocol_counts, read_manifest
+from monai_ich.utils.console import console
+
+
+def check_manifest(path: Path, marker: str, dataset_dir: Path | None) -> None:
+    """Reads the manifest with every check and prints a table of its splits.
+
+    Raises:
+        ManifestError: with all faults of the manifest.
+    """
+    manifest = read_manifest(path, markers=[marker], dataset_dir=dataset_dir)
+    protocol = (manifest.card or {}).get("protocol", {}).get("name", "not stated")
+    table = Table("split", "slices", "patients", "annotated", f"{marker} positive", box=None)
+    for split, counts in protocol_counts(manifest.frame, [marker]).items():
+        positives = counts["positives"][marker]
+        share = f"{positives} ({100 * positives / counts['slices']:.1f}%)"
+        table.add_row(split, str(counts["slices"]), str(counts["patients"]), str(counts["annotated"]), share)
+    console.print(f"{path}: no faults; protocol: {protocol}; files relative to {manifest.dataset_dir}", soft_wrap=True)
+    console.print(table)

@@ -1,0 +1,118 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Checks a merged bundle config before anything of it is built.
+
+MONAI adds an unknown top-level key without a word and leaves it unused, so that `--lrr 3` trains with the old rate.
+Here a key must be a setting, an id that MONAI asks for, or referenced by another item; an argument of a component must
+be in its signature; and a setting's value must be of its kind.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pydoc import locate
+from typing import Any
+
+from monai.bundle.properties import InferProperties, TrainProperties
+from monai_ich.bundle.settings import SETTINGS
+from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
+
+SEPARATOR = "::"
+STRUCTURE = {"imports", "initialize", "run", "finalize", "_meta_"}
+COMPONENT_KEYS = {"_target_", "_requires_", "_disabled_", "_desc_", "_mode_"}
+REFERENCE = re.compile(r"@([A-Za-z_]\w*(?:(?:::|#)\w+)*)")
+
+
+def check_config(config: dict[str, Any]) -> None:
+    """Checks every key, component argument and setting of a merged config, and reports all faults together.
+
+    Args:
+        config: the raw config (references and expressions as text), files and overrides merged.
+
+    Raises:
+        ConfigurationError: with one line a fault and, where a name is near a known one, a suggestion.
+    """
+    faults = FaultList("The configuration has faults; nothing was built.")
+    for fault in [*_unknown_keys(config), *_component_faults(config, ""), *_value_faults(config)]:
+        faults.add(fault)
+    faults.raise_if_any(ConfigurationError)
+
+
+def _property_ids() -> set[str]:
+    return {entry["id"] for entry in [*TrainProperties.values(), *InferProperties.values()]}
+
+
+def _unknown_keys(config: dict[str, Any]) -> Iterator[str]:
+    """Yields a fault for every key outside a component that nothing could ever read."""
+    referenced = {match.replace("#", SEPARATOR) for text in _texts(config) for match in REFERENCE.findall(text)}
+    used = referenced | _property_ids() | set(SETTINGS) | STRUCTURE
+    known = {key for key in config if key in used} | set(SETTINGS)
+    for path in _plain_paths(config, ""):
+        prefix = path + SEPARATOR
+        covered = any(path == u or u.startswith(prefix) or path.startswith(u + SEPARATOR) for u in used)
+        if not covered:
+            siblings = known if SEPARATOR not in path else {u for u in used if SEPARATOR in u}
+            yield f"unknown key {path!r}.{did_you_mean(path, siblings)}"
+
+
+def _plain_paths(config: dict[str, Any], parent: str) -> Iterator[str]:
+    """Yields the paths of keys that are not arguments of a component; a leaf stands for its whole branch."""
+    for key, value in config.items():
+        path = f"{parent}{SEPARATOR}{key}" if parent else key
+        if isinstance(value, dict) and value and "_target_" not in value and key not in SETTINGS and key != "_meta_":
+            yield from _plain_paths(value, path)
+        else:
+            yield path
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for value in node.values():
+            yield from _texts(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _texts(value)
+
+
+def _component_faults(node: Any, path: str) -> Iterator[str]:
+    """Yields a fault for every component whose target does not exist or does not take an argument given to it."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield from _signature_faults(node, path)
+        for key, value in node.items():
+            if key != "_meta_":
+                yield from _component_faults(value, f"{path}{SEPARATOR}{key}" if path else key)
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _component_faults(value, f"{path}{SEPARATOR}{index}")
+
+
+def _signature_faults(node: dict[str, Any], path: str) -> Iterator[str]:
+    name = node["_target_"]
+    if not isinstance(name, str) or name.startswith(("$", "@")):
+        return
+    target = locate(name)
+    if target is None:
+        yield f"{path}: there is no {name!r} to build (write the full dotted name)."
+        return
+    try:
+        parameters = inspect.signature(target).parameters  # type: ignore[arg-type]
+    except ValueError:  # a C-implemented callable shows no signature
+        return
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return
+    for argument in sorted(set(node) - COMPONENT_KEYS - set(parameters)):
+        yield f"{path}{SEPARATOR}{argument}: {name} takes no {argument!r}.{did_you_mean(argument, parameters)}"
+
+
+def _value_faults(config: dict[str, Any]) -> Iterator[str]:
+    for name, setting in SETTINGS.items():
+        value = config.get(name)
+        if name not in config or (isinstance(value, str) and value.startswith(("$", "@", "%"))):
+            continue  # an expression is code: what it gives is checked by the part that takes it
+        fault = setting.fault(name, value)
+        if fault:
+            yield fault

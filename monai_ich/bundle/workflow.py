@@ -1,0 +1,90 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""The first step of every bundle: find the merged config, check it, and make failures readable."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+import os
+import sys
+import traceback
+import warnings
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from monai.bundle import ConfigWorkflow
+from monai_ich.bundle.checks import check_config
+from monai_ich.utils.console import console
+from monai_ich.utils.errors import ConfigurationError, MonaiIchError
+
+# Third-party messages that tell a user of this program nothing to act on, each by its own words.
+IRRELEVANT_WARNINGS = (
+    # torch.jit deprecations inside MONAI's imports
+    "`torch.jit.script` is deprecated",
+    # the engine has no metric of MONAI's kind; ours are computed from the table of predictions
+    "No key_val_metric",
+)
+
+
+def running_workflow() -> ConfigWorkflow:
+    """Returns the workflow whose expression is being evaluated.
+
+    MONAI hands an expression no reference to its own parser, so it is looked for on the call stack.
+
+    Raises:
+        ConfigurationError: when not called from an expression of a bundle config.
+    """
+    for frame in inspect.stack(context=0):
+        owner = frame.frame.f_locals.get("self")
+        if isinstance(owner, ConfigWorkflow):
+            return owner
+    raise ConfigurationError("expected to be called from an expression of a MONAI bundle config; no workflow is running.")
+
+
+def effective_config() -> dict[str, Any]:
+    """Returns a copy of the running workflow's config: files and overrides merged, expressions as text."""
+    config = copy.deepcopy(running_workflow().parser.get())
+    config.pop("_meta_", None)
+    return config
+
+
+def config_folder() -> Path:
+    """Returns the folder of the running workflow's first config file."""
+    return Path(running_workflow().config_root_path)
+
+
+def start() -> None:
+    """Checks the whole config, quietens third parties by name, and shows the project's errors without a traceback.
+
+    Raises:
+        ConfigurationError: on any fault of the config, or several processes without the multi-GPU overlay.
+    """
+    sys.excepthook = _show_failure
+    for message in IRRELEVANT_WARNINGS:
+        warnings.filterwarnings("ignore", message=f".*{message}")
+    logging.captureWarnings(False)
+    config = effective_config()
+    check_config(config)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes > 1 and not config.get("distributed", False):
+        raise ConfigurationError(
+            f"expected one process, but {processes} were launched: each would train a model of its own. Add the overlay "
+            "multi_gpu_train.json as the last of --config_file \"['train.json', ..., 'multi_gpu_train.json']\"."
+        )
+
+
+def _show_failure(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Prints only the message of an error that is the user's to mend; anything else keeps its traceback."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MonaiIchError):
+            console.print(f"\n[bold red]{type(cause).__name__}[/]: ", end="")
+            console.print(str(cause), markup=False, soft_wrap=True)
+            return
+        if isinstance(cause, KeyboardInterrupt):
+            console.print("\nInterrupted.")
+            return
+        cause = cause.__cause__ or cause.__context__
+    traceback.print_exception(kind, error, trace)

@@ -1,0 +1,189 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""A cache of decoded arrays that survives kills and concurrent processes, and knows when it is out of date."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+# A temporary file that no living process can still be writing, seconds.
+_STALE_AFTER_S = 24 * 3600
+
+
+class ArrayCache:
+    """Named sets of arrays, in `.npy` files that are mapped into memory, or in RAM.
+
+    A file is written under another name, then moved into place, so a reader sees a whole file or none; two processes
+    that store the same name do no harm.
+
+    Args:
+        folder: where the files lie (it is made); None keeps the arrays in this process.
+        fields: the names of the arrays of one set.
+    """
+
+    def __init__(self, folder: Path | None, fields: tuple[str, ...]) -> None:
+        self.folder = folder
+        self.fields = fields
+        self._memory: dict[str, dict[str, np.ndarray]] = {}
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            _remove_stale(folder)
+
+    def load(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays stored under `name`, read-only; None when one of them is not there or not whole."""
+        if self.folder is None:
+            return self._memory.get(name)
+        try:
+            return {field: np.load(self._path(name, field), mmap_mode="r") for field in self.fields}
+        except (OSError, ValueError, EOFError):
+            return None
+
+    def store(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Stores all fields of `name`."""
+        if self.folder is None:
+            self._memory[name] = {field: arrays[field] for field in self.fields}
+            return
+        for field in self.fields:
+            temporary = self.folder / f"{name}.{field}.{uuid.uuid4().hex}.tmp"
+            try:
+                with temporary.open("wb") as file:
+                    np.save(file, arrays[field])
+                os.replace(temporary, self._path(name, field))
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _path(self, name: str, field: str) -> Path:
+        assert self.folder is not None
+        return self.folder / f"{name}.{field}.npy"
+
+
+def map_in_processes(
+    function: Callable[[int], Any], jobs: Sequence[int], num_workers: int
+) -> Iterator[tuple[int, Any]]:
+    """Yields (job, function(job)) in order, computed by forked processes.
+
+    DICOM decoders hold Python's lock, so threads would not help.
+
+    Args:
+        function: leaves its result in files, and returns little.
+        jobs: what to call it with.
+        num_workers: processes; below 2, and where processes cannot be forked, it runs in this one.
+    """
+    forked = num_workers > 1 and len(jobs) > 1 and sys.platform == "linux"
+    loader = DataLoader(
+        _Jobs(function, jobs),
+        batch_size=None,
+        num_workers=min(num_workers, len(jobs)) if forked else 0,
+        collate_fn=_unchanged,
+        multiprocessing_context="fork" if forked else None,
+    )
+    yield from loader
+
+
+class _Jobs(Dataset):
+    def __init__(self, function: Callable[[int], Any], jobs: Sequence[int]) -> None:
+        self.function = function
+        self.jobs = jobs
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    def __getitem__(self, position: int) -> tuple[int, Any]:
+        return self.jobs[position], self.function(self.jobs[position])
+
+
+def _unchanged(result: Any) -> Any:
+    return result
+
+
+def _remove_stale(folder: Path) -> None:
+    """Removes what killed processes left half-written."""
+    for path in folder.glob("*.tmp"):
+        try:
+            if time.time() - path.stat().st_mtime > _STALE_AFTER_S:
+                path.unlink()
+        except FileNotFoundError:
+            continue  # another process was quicker
+
+
+def file_identity(path: Path) -> tuple[str, int, int]:
+    """Path, size and time of change (ns); size -1 for a missing file, which reading will report."""
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path), -1, 0
+    return str(path), status.st_size, status.st_mtime_ns
+
+
+def digest(parts: Iterable[object]) -> str:
+    """Hexadecimal name made of the representations of `parts`."""
+    return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()[:32]
+
+
+def fingerprint(transform: object) -> str:
+    """A text that changes when a transform's parameters or its code change, and is the same in every process.
+
+    It walks the attributes: plain values, arrays, nested transforms, functions (by their code). Random states are left
+    out. Code of this project counts by its source files, other code by its package's version.
+    """
+    return digest([_describe(transform, set())])
+
+
+def _describe(value: Any, seen: set[int]) -> str:
+    if value is None or isinstance(value, bool | int | float | str | bytes | Enum | Path | np.dtype | torch.dtype):
+        return f"{type(value).__name__}:{value!r}"
+    if isinstance(value, np.random.RandomState | np.random.Generator | torch.Generator):
+        return "random state"
+    if id(value) in seen:
+        return "seen"
+    seen = seen | {id(value)}
+    if isinstance(value, np.ndarray | torch.Tensor):
+        array = np.ascontiguousarray(value)
+        return f"array:{array.dtype}{array.shape}{hashlib.sha256(array.tobytes()).hexdigest()}"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(sorted(f"{_describe(k, seen)}={_describe(v, seen)}" for k, v in value.items())) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_describe(v, seen) for v in value) + "]"
+    if isinstance(value, set | frozenset):
+        return "set[" + ",".join(sorted(_describe(v, seen) for v in value)) + "]"
+    if isinstance(value, FunctionType):
+        return _describe_function(value, seen)
+    if isinstance(value, functools.partial):
+        return f"partial:{_describe([value.func, value.args, value.keywords], seen)}"
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}@{_code_version(value.__module__)}"
+    return f"{_describe(type(value), seen)}({_describe(getattr(value, '__dict__', {}), seen)})"
+
+
+def _describe_function(function: FunctionType, seen: set[int]) -> str:
+    """By code and captured values, so that two lambdas of one place are told apart."""
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    constants = [c for c in function.__code__.co_consts if not hasattr(c, "co_code")]
+    captured = _describe([cells, function.__defaults__, constants, list(function.__code__.co_names)], seen)
+    code = hashlib.sha256(function.__code__.co_code).hexdigest()
+    return f"{function.__module__}.{function.__qualname__}:{code}:{captured}@{_code_version(function.__module__)}"
+
+
+@functools.cache
+def _code_version(module: str) -> str:
+    """Hash of the sources of the module's package for this project, the version for any other package."""
+    top = module.partition(".")[0]
+    if top != __name__.partition(".")[0]:
+        return str(getattr(sys.modules.get(top), "__version__", ""))
+    package = importlib.import_module(module.rpartition(".")[0])
+    folder = Path(str(package.__file__)).parent
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()

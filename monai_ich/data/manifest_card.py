@@ -1,0 +1,92 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""The JSON card beside a manifest: what the data set is, where it lies, and which CSV it describes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from monai_ich.utils.errors import FaultList, ManifestError
+
+CARD_KEYS = ("name", "description", "licence", "dataset_dir", "window_hu", "protocol", "counts", "sha256", "created_by")
+
+
+def card_path(csv_path: Path) -> Path:
+    """The card's path: the manifest's own with the suffix `.json`."""
+    return Path(csv_path).with_suffix(".json")
+
+
+def sha256_of(data: bytes) -> str:
+    """SHA-256 of the bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_card(csv_path: Path) -> dict[str, Any] | None:
+    """Reads the card of a manifest; None when there is none.
+
+    Raises:
+        ManifestError: the card is not a JSON object in UTF-8.
+    """
+    path = card_path(csv_path)
+    if not path.is_file():
+        return None
+    try:
+        card = json.loads(path.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        remedy = "restore it or write the manifest again"
+        raise ManifestError(f"the card {path} is not valid JSON ({error}); {remedy}") from error
+    if not isinstance(card, dict):
+        raise ManifestError(f"the card {path} holds a JSON {type(card).__name__}; expected an object (see its README)")
+    return card
+
+
+def check_card(card: dict[str, Any], csv_path: Path, sha256: str, faults: FaultList) -> None:
+    """Adds a fault for each key that the card lacks or mistypes, and for a CSV that has changed since."""
+    name = card_path(csv_path).name
+    missing = [key for key in CARD_KEYS if key not in card]
+    if missing:
+        faults.add(f"the card {name} lacks {', '.join(missing)}; write the manifest again with write_manifest")
+    if not isinstance(card.get("dataset_dir", ""), str):
+        faults.add(f"the card {name} has dataset_dir {card['dataset_dir']!r}; expected a path, relative to the card")
+    if "window_hu" in card and not is_window(card["window_hu"]):
+        faults.add(f"the card {name} has window_hu {card['window_hu']!r}; expected [level, width] in HU, width above 0")
+    if "sha256" in card and card["sha256"] != sha256:
+        faults.add(
+            f"{csv_path.name} has changed since its card was written (sha256 {sha256[:12]}..., the card says "
+            f"{str(card['sha256'])[:12]}...); if the change is meant, refresh the card: "
+            f"python -c \"import monai_ich.data as d; d.refresh_card('{csv_path}')\""
+        )
+
+
+def is_window(window_hu: object) -> bool:
+    """Whether the value is an HU window (level, width) with a positive width."""
+    return (
+        isinstance(window_hu, list | tuple)
+        and len(window_hu) == 2
+        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in window_hu)
+        and window_hu[1] > 0
+    )
+
+
+def dump_card(card: dict[str, Any]) -> bytes:
+    """The card's bytes: the same card gives the same bytes."""
+    return (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Writes `data` to a temporary file beside `path`, then renames it, so that no half-written file is ever seen."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        # mkstemp makes files that only their owner can read; a manifest is shared like any other file
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,21 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Adapters between ignite engines and the rest: metrics, checkpoints, MLflow and progress."""
+
+from monai_ich.handlers.checkpoints import Checkpoints, load_weights
+from monai_ich.handlers.mlflow import MLflowTracker, MLflowTraining
+from monai_ich.handlers.predictions import PredictionMetrics
+from monai_ich.handlers.progress import TrainingProgress
+from monai_ich.handlers.training import DivergedError, EpochLosses, EpochSeed, PolyLearningRate
+
+__all__ = [
+    "Checkpoints",
+    "DivergedError",
+    "EpochLosses",
+    "EpochSeed",
+    "MLflowTracker",
+    "MLflowTraining",
+    "PolyLearningRate",
+    "PredictionMetrics",
+    "TrainingProgress",
+    "load_weights",
+]

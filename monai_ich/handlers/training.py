@@ -1,0 +1,97 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""What happens around a training iteration: seeds, learning rate and the record of the losses."""
+
+from __future__ import annotations
+
+import math
+
+import ignite.distributed as idist
+import torch
+from ignite.engine import Engine, Events
+from monai.utils import CommonKeys
+from monai_ich.data import EpochSampler
+from monai_ich.engines import poly_learning_rate, rank
+from monai_ich.losses import MultiTaskLoss
+from monai_ich.utils.errors import MonaiIchError
+
+
+class DivergedError(MonaiIchError):
+    """The loss is no longer a finite number."""
+
+
+class EpochSeed:
+    """Seeds every epoch from (seed, epoch, rank), so that a resumed run draws what an uninterrupted one would have."""
+
+    def __init__(self, seed: int, sampler: EpochSampler) -> None:
+        self.seed = seed
+        self.sampler = sampler
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.EPOCH_STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        epoch = engine.state.epoch
+        self.sampler.set_epoch(epoch)
+        # drop-path and dropout draw from torch's global generator; the sampler seeds the augmentation itself
+        torch.manual_seed(hash((self.seed, epoch, rank())) % 2**63)
+
+
+class PolyLearningRate:
+    """Sets the learning rate before every iteration (paper, equation 6), as a function of the iteration alone.
+
+    The length of the schedule is read from the engine when it runs, so that a run extended by a higher `max_epochs`
+    follows the longer schedule from where it is.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, lr: float, power: float = 0.9, warmup_iterations: int = 0) -> None:
+        """Takes the base rate `lr`, the exponent `power`, and the iterations of linear warm-up (the paper: none)."""
+        self.optimizer = optimizer
+        self.base = lr
+        self.power = power
+        self.warmup = warmup_iterations
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.ITERATION_STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        total = engine.state.max_epochs * engine.state.epoch_length
+        rate = poly_learning_rate(engine.state.iteration - 1, total, self.base, self.power, self.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+
+class EpochLosses:
+    """Averages the loss and its tasks' parts over an epoch, and over processes, into `engine.state.metrics`.
+
+    The names are `train_loss`, `train_loss_cls`, `train_loss_seg` and `train_loss_rec`, and `lr`.
+    """
+
+    def __init__(self, loss: MultiTaskLoss, optimizer: torch.optim.Optimizer) -> None:
+        self.loss = loss
+        self.optimizer = optimizer
+        self.history: list[dict[str, torch.Tensor]] = []
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.EPOCH_STARTED, lambda _: self.history.clear())
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._record)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._average)
+
+    def _record(self, engine: Engine) -> None:
+        total = engine.state.output[CommonKeys.LOSS].detach()
+        parts = {f"train_loss_{task}": part for task, part in self.loss.components.items()}
+        self.history.append({"train_loss": total, **parts})
+
+    def _average(self, engine: Engine) -> None:
+        """Raises DivergedError when the mean of any part is not finite."""
+        names = list(self.history[0])
+        means = torch.stack([torch.stack([step[name].float() for step in self.history]).mean() for name in names])
+        means = idist.all_reduce(means) / idist.get_world_size()
+        metrics = dict(zip(names, means.tolist(), strict=True))
+        broken = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if broken:
+            raise DivergedError(
+                f"epoch {engine.state.epoch}: expected finite losses, got "
+                + ", ".join(f"{name} = {metrics[name]}" for name in broken)
+                + ". Lower --lr, lengthen --warmup_iterations, or try --precision float32."
+            )
+        engine.state.metrics.update(metrics, lr=self.optimizer.param_groups[0]["lr"])

@@ -1,0 +1,53 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Runs a network in the fastest precision that its device computes well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from monai.inferers import Inferer
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Returns the data type to compute in.
+
+    Args:
+        precision: `float32`, `bfloat16`, or `auto`: bfloat16 where the hardware has it, float32 elsewhere. On a CPU
+            without such instructions bfloat16 is emulated and slower than float32.
+        device: where the network is.
+
+    Raises:
+        ValueError: for any other `precision`.
+    """
+    if precision == "auto":
+        if device.type == "cuda":
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            capabilities = torch.cpu.get_capabilities()
+            native = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+        return torch.bfloat16 if native else torch.float32
+    if precision in ("float32", "bfloat16"):
+        return torch.float32 if precision == "float32" else torch.bfloat16
+    raise ValueError(f"expected precision to be auto, float32 or bfloat16, got {precision!r}")
+
+
+class AutocastInferer(Inferer):
+    """Applies the network under autocast and returns its outputs in float32.
+
+    MONAI's engines autocast on CUDA only; a CPU gains as much. It stands in the inferer so that training, validation
+    and inference share it, and the losses, outside of it, are computed in float32.
+    """
+
+    def __init__(self, precision: str, device: torch.device) -> None:
+        """Takes `precision` as in `resolve_precision` and the device of the network."""
+        self.device_type = device.type
+        self.dtype = resolve_precision(precision, device)
+
+    def __call__(
+        self, inputs: torch.Tensor, network: torch.nn.Module, *args: Any, **kwargs: Any
+    ) -> dict[str, torch.Tensor]:
+        """Returns the network's heads for `inputs` (B, 1, H, W), each in float32."""
+        with torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not torch.float32):
+            outputs = network(inputs, *args, **kwargs)
+        return {head: output.float() for head, output in outputs.items()}

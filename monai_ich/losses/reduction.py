@@ -1,0 +1,47 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Means over the global batch: right also when the processes hold different numbers of items that count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import distributed
+
+RankSum = Callable[[torch.Tensor], tuple[torch.Tensor, int]]
+
+
+def sum_over_ranks(count: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """Sums a number over all processes.
+
+    Returns:
+        The sum, and the number of processes; the number itself and 1 where there is one process.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return count, 1
+    total = count.clone()
+    distributed.all_reduce(total)
+    return total, distributed.get_world_size()
+
+
+def global_mean(values: torch.Tensor, counts: torch.Tensor, rank_sum: RankSum = sum_over_ranks) -> torch.Tensor:
+    r"""The mean of the values that count, over all processes, such that averaged gradients are exact.
+
+    With N items that count over R processes, each process returns :math:`\frac{R}{N} \sum_i v_i` over its own: DDP
+    averages gradients over the processes, which makes it the gradient of the mean over N, the one that a single process
+    would have. A plain mean on each process would weigh an image more where fewer of its batch are annotated.
+
+    Args:
+        values: any shape, finite.
+        counts: bool, the same shape: which of the values count.
+        rank_sum: sums over processes. Called only where gradients are recorded: validation need not run the same
+            number of batches on every process, and would wait forever.
+
+    Returns:
+        A scalar; 0, with a gradient path of zeros, when nothing counts.
+    """
+    weights = counts.to(values.dtype)
+    total, ranks = weights.sum(), 1
+    if torch.is_grad_enabled():
+        total, ranks = rank_sum(total)
+    return (values * weights).sum() * ranks / total.clamp(min=1)

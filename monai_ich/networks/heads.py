@@ -1,0 +1,129 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Heads on an encoder's pyramid: a Swin-Unet decoder for dense tasks, a linear layer for classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from monai_ich.networks.swin import SwinStage, drop_path_rates, init_swin_weights
+
+
+class PatchExpanding(nn.Module):
+    """Patch expanding of Swin-Unet (arXiv 2105.05537, section 3.5): a linear layer that makes the pixels of a patch.
+
+    Twice the sides with half the channels is `PatchExpanding(dim, dim // 2, 2)`, and the last expansion to full
+    resolution `PatchExpanding(dim, dim, 4)`.
+    """
+
+    def __init__(self, dim: int, out_dim: int, factor: int) -> None:
+        """
+        Args:
+            dim: channels of the input.
+            out_dim: channels of the output.
+            factor: how many times longer the sides become.
+        """
+        super().__init__()
+        self.factor = factor
+        self.expand = nn.Linear(dim, factor * factor * out_dim, bias=False)
+        self.norm = nn.LayerNorm(out_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, h, w, C) to (B, h, w, factor**2, out_dim): the new pixels, row-major, still grouped by patch."""
+        pixels = self.expand(x).unflatten(-1, (self.factor * self.factor, -1))
+        return self.norm(pixels)
+
+
+def ungroup(pixels: Tensor, factor: int) -> Tensor:
+    """Puts pixels grouped by patch in their places: (B, h, w, factor**2, C) to (B, h * factor, w * factor, C).
+
+    >>> ungroup(torch.arange(8).view(1, 1, 2, 4, 1), 2)[0, :, :, 0]
+    tensor([[0, 1, 4, 5],
+            [2, 3, 6, 7]])
+    """
+    height, width, channels = pixels.shape[1], pixels.shape[2], pixels.shape[-1]
+    pixels = pixels.unflatten(3, (factor, factor)).transpose(2, 3)  # (B, h, factor, w, factor, C)
+    return pixels.reshape(-1, height * factor, width * factor, channels)
+
+
+class SwinDecoder(nn.Module):
+    """Decoder of Swin-Unet (arXiv 2105.05537): from an encoder's pyramid to a map of the input's size.
+
+    Each level: patch expanding, the encoder's map of that resolution beside it, a linear layer from the doubled
+    channels back, Swin blocks. The encoder's last stage is mirrored by the bare expansion. `stages[i]` mirrors
+    encoder stage i, so their block keys agree and an encoder's weights can be copied.
+
+    >>> decoder = SwinDecoder(2, embed_dim=12, depths=(1, 1), num_heads=(1, 1), window_size=4)
+    >>> tuple(decoder([torch.zeros(3, 12, 8, 8), torch.zeros(3, 24, 4, 4)]).shape)
+    (3, 2, 32, 32)
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        embed_dim: int = 96,
+        depths: Sequence[int] = (2, 2, 2, 2),
+        num_heads: Sequence[int] = (3, 6, 12, 24),
+        window_size: int = 7,
+        patch_size: int = 4,
+        drop_path_rate: float = 0.2,
+    ) -> None:
+        """
+        Args:
+            out_channels: channels of the map, e.g. classes of a segmentation.
+            embed_dim, depths, num_heads, window_size, patch_size, drop_path_rate: those of the encoder.
+        """
+        super().__init__()
+        rates = drop_path_rates(drop_path_rate, depths)
+        dims = [embed_dim * 2**level for level in range(len(depths) - 1)]
+        self.expansions = nn.ModuleList(PatchExpanding(2 * dim, dim, 2) for dim in dims)
+        self.reductions = nn.ModuleList(nn.Linear(2 * dim, dim) for dim in dims)
+        self.stages = nn.ModuleList(
+            SwinStage(dim, num_heads[level], window_size, rates[level]) for level, dim in enumerate(dims)
+        )
+        self.norm = nn.LayerNorm(embed_dim)
+        self.last_expansion = PatchExpanding(embed_dim, embed_dim, patch_size)
+        self.projection = nn.Linear(embed_dim, out_channels, bias=False)
+        self.apply(init_swin_weights)
+
+    def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
+        """Decodes a pyramid.
+
+        Args:
+            pyramid: one map (B, C_i, H_i, W_i) a stage, the first stage first.
+
+        Returns:
+            (B, out_channels, H, W), H = patch_size * H_1; not activated.
+        """
+        *skips, x = (level.permute(0, 2, 3, 1) for level in pyramid)
+        for level in reversed(range(len(skips))):
+            x = ungroup(self.expansions[level](x), 2)
+            x = self.reductions[level](torch.cat([x, skips[level]], dim=-1))
+            x, _ = self.stages[level](x)
+        # Norm and projection see one pixel at a time: done before the pixels move, only the few output channels do.
+        pixels = self.projection(self.last_expansion(self.norm(x)))  # (B, h, w, patch_size**2, out_channels)
+        return ungroup(pixels, self.last_expansion.factor).permute(0, 3, 1, 2).contiguous()
+
+
+class ClassificationHead(nn.Module):
+    """Global average pooling of a pyramid's last level, then one linear layer (the paper, section 3.1).
+
+    >>> tuple(ClassificationHead(8, 2)([torch.zeros(3, 4, 6, 6), torch.zeros(3, 8, 3, 3)]).shape)
+    (3, 2)
+    """
+
+    def __init__(self, in_channels: int, num_outputs: int) -> None:
+        """
+        Args:
+            in_channels: channels of the pyramid's last level.
+            num_outputs: logits; 2 for one marker (cross entropy), else the number of markers.
+        """
+        super().__init__()
+        self.linear = nn.Linear(in_channels, num_outputs)
+        init_swin_weights(self.linear)
+
+    def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
+        """Maps (B, C_i, H_i, W_i), the first stage first, to logits (B, num_outputs)."""
+        return self.linear(pyramid[-1].mean(dim=(2, 3)))

@@ -1,0 +1,33 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Floor 2: reading CT slices in one orientation, HU window, resizing, joint augmentation."""
+
+from monai_ich.transforms.geometry import Reorientation, SliceStack
+from monai_ich.transforms.intensity import HUWindowd, window_bounds_hu
+from monai_ich.transforms.loading import LoadSlicesd, SliceGroupError
+from monai_ich.transforms.reading import read_slices
+from monai_ich.transforms.recipes import augmentation, preprocessing
+from monai_ich.transforms.resizing import FitSquared, SourceVolume, check_image_size, to_source_geometry
+from monai_ich.transforms.right_angle import RandRightAngleFlipd, rotate_and_flip
+from monai_ich.transforms.rotation import RandSmallRotationd, rotation_grid
+from monai_ich.transforms.series import read_series
+
+__all__ = [
+    "FitSquared",
+    "HUWindowd",
+    "LoadSlicesd",
+    "RandRightAngleFlipd",
+    "RandSmallRotationd",
+    "Reorientation",
+    "SliceGroupError",
+    "SliceStack",
+    "SourceVolume",
+    "augmentation",
+    "check_image_size",
+    "preprocessing",
+    "read_series",
+    "read_slices",
+    "rotate_and_flip",
+    "rotation_grid",
+    "to_source_geometry",
+    "window_bounds_hu",
+]

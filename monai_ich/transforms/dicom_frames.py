@@ -1,0 +1,270 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Reads CT frames from DICOM files: which files are fit, where each frame lies, and its values in HU."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels import get_decoder, pixel_array
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSTransferSyntaxes
+
+from monai_ich.utils.errors import ImageReadError
+
+LOWEST_HU = -1024.0
+_HIGHEST_PADDING_HU = 3071.0
+
+# What pydicom and its decoder plug-ins raise on damaged files, missing elements and unknown transfer syntaxes.
+_DECODE_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+    struct.error,
+)
+_RESCALE_TYPES = ("", "HU", "HU_MOD", "US")
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame's place in the patient and its way to HU.
+
+    Attributes:
+        path, number: the file, and the frame's 0-based number in it.
+        shape_rc: rows, columns.
+        position_lps_mm: (3,) centre of the first pixel, Image Position (0020,0032).
+        row_direction, column_direction: (3,) LPS directions in which the column index, and the row index, grows;
+            Image Orientation (0020,0037).
+        spacing_mm_rc: distance between rows and between columns, Pixel Spacing (0028,0030).
+        thickness_mm: Slice Thickness (0018,0050), 1 when it is not given.
+        slope, intercept: Rescale (0028,1053), (0028,1052); 1 and 0 for a mask.
+    """
+
+    path: Path
+    number: int
+    shape_rc: tuple[int, int]
+    position_lps_mm: np.ndarray
+    row_direction: np.ndarray
+    column_direction: np.ndarray
+    spacing_mm_rc: tuple[float, float]
+    thickness_mm: float
+    slope: float
+    intercept: float
+
+    @property
+    def normal(self) -> np.ndarray:
+        """(3,) LPS unit vector across the slice."""
+        return np.cross(self.row_direction, self.column_direction)
+
+
+def open_dicom(path: Path, pixels: bool = True) -> Dataset:
+    """Parses a DICOM file, also one without preamble.
+
+    Raises:
+        ImageReadError: when the file is no DICOM, or is cut short within its header.
+    """
+    try:
+        try:
+            dataset = pydicom.dcmread(path, stop_before_pixels=not pixels)
+        except InvalidDicomError:
+            dataset = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+    except _DECODE_ERRORS as error:
+        raise ImageReadError(
+            f"{path}: cannot be parsed as DICOM ({error}). Copy the file again from its source."
+        ) from error
+    if "SOPClassUID" not in dataset:
+        raise ImageReadError(
+            f"{path}: is no DICOM file, and its name is not that of a volume; "
+            "expected DICOM, .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd."
+        )
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        # A bare data set has no file meta information; pydicom found out how it is encoded, but decodes only by UID.
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return dataset
+
+
+def refuse_unless_ct(dataset: Dataset, path: Path) -> None:
+    """Raises ImageReadError for all but grey CT slices: other modalities, localizers, inverted or colour images."""
+    modality = dataset.get("Modality", "")
+    if modality != "CT":
+        raise ImageReadError(f"{path}: expected Modality CT, got {modality or 'none'}; take the file out of the list.")
+    if "LOCALIZER" in (dataset.get("ImageType") or ()):
+        raise ImageReadError(f"{path}: is a localizer (scout view), not an axial slice; take it out of the list.")
+    photometric = dataset.get("PhotometricInterpretation", "")
+    if photometric != "MONOCHROME2":
+        # Programs disagree whether MONOCHROME1 values are HU or inverted HU: refused rather than guessed.
+        raise ImageReadError(
+            f"{path}: expected PhotometricInterpretation MONOCHROME2, got {photometric or 'none'}; "
+            "whether its values are HU cannot be known. Export the original CT slice."
+        )
+
+
+def describe_frames(dataset: Dataset, path: Path, kind: str) -> list[Frame]:
+    """The frames of one file, in stored order; `kind` "image" asks for a CT with rescale, "mask" does not.
+
+    Raises:
+        ImageReadError: when the file is no CT, or an attribute that HU or geometry need is missing or malformed.
+    """
+    if kind == "image":
+        refuse_unless_ct(dataset, path)
+    try:
+        count = int(dataset.get("NumberOfFrames") or 1)
+        return [_describe_frame(dataset, path, number, kind) for number in range(count)]
+    except (ValueError, TypeError) as error:
+        raise ImageReadError(f"{path}: a geometry or rescale attribute is malformed ({error}).") from error
+
+
+def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str) -> Frame:
+    def required(keyword: str, remedy: str) -> object:
+        value = _find(dataset, number, keyword)
+        if value is None:
+            raise ImageReadError(f"{path}: {keyword} is missing; {remedy}")
+        return value
+
+    no_geometry = "without it the orientation is unknown. Export the original slice, with its geometry."
+    orientation = np.array(required("ImageOrientationPatient", no_geometry), dtype=float)
+    spacing = np.array(required("PixelSpacing", no_geometry), dtype=float)
+    position = np.array(required("ImagePositionPatient", no_geometry), dtype=float)
+    slope, intercept = 1.0, 0.0
+    if kind == "image":
+        no_rescale = "without it the values are not HU. Export the original CT slice, not a secondary capture."
+        slope = float(required("RescaleSlope", no_rescale))  # type: ignore[arg-type]
+        intercept = float(required("RescaleIntercept", no_rescale))  # type: ignore[arg-type]
+        rescale_type = str(_find(dataset, number, "RescaleType") or "")
+        if rescale_type not in _RESCALE_TYPES:
+            raise ImageReadError(f"{path}: RescaleType is {rescale_type!r}, expected HU; export the CT numbers.")
+    if orientation.shape != (6,) or spacing.shape != (2,) or position.shape != (3,) or not (spacing > 0).all():
+        raise ImageReadError(f"{path}: ImageOrientation, PixelSpacing or ImagePosition has the wrong number of values.")
+    return Frame(
+        path=path,
+        number=number,
+        shape_rc=(int(dataset.get("Rows", 0)), int(dataset.get("Columns", 0))),
+        position_lps_mm=position,
+        row_direction=orientation[:3],
+        column_direction=orientation[3:],
+        spacing_mm_rc=(float(spacing[0]), float(spacing[1])),
+        thickness_mm=float(_find(dataset, number, "SliceThickness") or 1.0),  # type: ignore[arg-type]
+        slope=slope,
+        intercept=intercept,
+    )
+
+
+# Where an enhanced multi-frame object keeps an attribute: its functional group macro (DICOM PS3.3 C.7.6.16.2).
+_MACRO = {
+    "ImageOrientationPatient": "PlaneOrientationSequence",
+    "ImagePositionPatient": "PlanePositionSequence",
+    "PixelSpacing": "PixelMeasuresSequence",
+    "SliceThickness": "PixelMeasuresSequence",
+    "RescaleSlope": "PixelValueTransformationSequence",
+    "RescaleIntercept": "PixelValueTransformationSequence",
+    "RescaleType": "PixelValueTransformationSequence",
+}
+
+
+def _find(dataset: Dataset, number: int, keyword: str) -> object | None:
+    """The attribute of one frame: from its own functional groups, the shared ones, or the file; None when nowhere."""
+    groups = []
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
+    if per_frame and number < len(per_frame):
+        groups.append(per_frame[number])
+    if shared := dataset.get("SharedFunctionalGroupsSequence"):
+        groups.append(shared[0])
+    for group in groups:
+        macro = group.get(_MACRO[keyword])
+        if macro and macro[0].get(keyword) is not None:
+            return macro[0].get(keyword)
+    return dataset.get(keyword)
+
+
+def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.ndarray:
+    """Stored values (N,H,W) of the frames asked for, in the file's own integer type.
+
+    Raises:
+        ImageReadError: when the pixel data are missing, cut short, damaged, or in colours.
+    """
+    count = int(dataset.get("NumberOfFrames") or 1)
+    _refuse_cut_fragments(dataset, path)
+    try:
+        plugin = _fastest_plugin(dataset)
+        if count == 1:
+            stored = pixel_array(dataset, decoding_plugin=plugin)[None]
+        elif list(numbers) == list(range(count)):
+            return pixel_array(dataset, decoding_plugin=plugin)
+        else:
+            stored = np.stack([pixel_array(dataset, index=number, decoding_plugin=plugin) for number in numbers])
+    except _DECODE_ERRORS as error:
+        raise ImageReadError(
+            f"{path}: its pixel data cannot be decoded ({error}); they are missing, cut short or damaged. "
+            "Copy the file again from its source."
+        ) from error
+    if stored.ndim != 3:
+        raise ImageReadError(f"{path}: expected grey slices, got pixel data of shape {stored.shape}.")
+    return stored if count > 1 else np.repeat(stored, len(numbers), axis=0) if len(numbers) > 1 else stored
+
+
+def _fastest_plugin(dataset: Dataset) -> str:
+    """pydicom tries gdcm first; for JPEG-LS pyjpegls takes a quarter less time. Empty leaves the choice to pydicom."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in JPEGLSTransferSyntaxes and "pyjpegls" in get_decoder(syntax).available_plugins:
+        return "pyjpegls"
+    return ""
+
+
+def _refuse_cut_fragments(dataset: Dataset, path: Path) -> None:
+    """Raises ImageReadError when compressed pixel data end within a fragment (DICOM PS3.5 A.4).
+
+    JPEG 2000 decoders accept a stream that is cut short, and give a blurred picture without a word.
+    """
+    if "PixelData" not in dataset or not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    data = dataset.PixelData
+    offset = 0
+    while offset + 8 <= len(data):
+        offset += 8 + struct.unpack_from("<I", data, offset + 4)[0]
+    if offset > len(data):
+        raise ImageReadError(
+            f"{path}: its compressed pixel data are cut short ({offset - len(data)} bytes are missing). "
+            "Copy the file again from its source."
+        )
+
+
+def to_hu(stored: np.ndarray, frame: Frame, dataset: Dataset) -> np.ndarray:
+    """Stored values (H,W) -> float32 HU: rescaled, with padding and everything below -1024 HU set to -1024.
+
+    Pixels of Pixel Padding Value (0028,0120) above the range of CT numbers become -1024 too. A padding value *within*
+    that range is left alone: real tissue may have the same value.
+    """
+    if _is_wrapped_12_bit(dataset, frame):
+        stored = _unwrap_12_bit(stored)
+    hu = stored.astype(np.float32)
+    if frame.slope != 1.0:
+        hu *= np.float32(frame.slope)
+    if frame.intercept != 0.0:
+        hu += np.float32(frame.intercept)
+    padding = dataset.get("PixelPaddingValue")
+    if isinstance(padding, int) and padding * frame.slope + frame.intercept > _HIGHEST_PADDING_HU:
+        hu[stored == padding] = LOWEST_HU
+    return np.maximum(hu, np.float32(LOWEST_HU), out=hu)
+
+
+def _is_wrapped_12_bit(dataset: Dataset, frame: Frame) -> bool:
+    """Unsigned 12-bit values that could not express air: negative HU were stored modulo 4096 (seen in RSNA 2019)."""
+    unsigned_12_bit = dataset.get("BitsStored") == 12 and dataset.get("PixelRepresentation") == 0
+    return bool(unsigned_12_bit and frame.intercept > -100 and frame.slope == 1.0)
+
+
+def _unwrap_12_bit(stored: np.ndarray) -> np.ndarray:
+    """Values 3096..4095 stand for -1000..-1."""
+    return (stored.astype(np.int32) + 1000) % 4096 - 1000

@@ -1,0 +1,111 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Fits slices into the network's square, and brings predictions back to the grid of the file they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, Resize, ResizeWithPadOrCrop
+from monai.utils import ensure_tuple_rep
+
+from monai_ich.transforms.geometry import SliceStack, volume_shape
+from monai_ich.utils.errors import ConfigurationError
+from monai_ich.utils.keys import Key
+
+# Patch size 4 and three patch mergings: the encoders halve a side five times.
+SIZE_MULTIPLE = 32
+
+
+def check_image_size(size: int) -> int:
+    """Returns `size`; raises ConfigurationError unless it is a positive multiple of 32."""
+    if isinstance(size, bool) or not isinstance(size, int) or size <= 0 or size % SIZE_MULTIPLE:
+        near = ""
+        if isinstance(size, int) and size > 0:
+            below = max(size // SIZE_MULTIPLE, 1) * SIZE_MULTIPLE
+            near = f"; {below} and {below + SIZE_MULTIPLE} are near"
+        raise ConfigurationError(f"image_size: expected a multiple of {SIZE_MULTIPLE}, such as 224, got {size!r}{near}")
+    return size
+
+
+class FitSquared(MapTransform):
+    """Resizes (N,H,W) to (N,size,size): a plain resize of square slices; others keep their aspect and are padded.
+
+    MONAI's Resize of the longest side, then its ResizeWithPadOrCrop with 0 (air, in a windowed image; no blood, in a
+    mask). The type of the array is kept.
+
+    Args:
+        keys: what to resize, all of one geometry.
+        size: side of the square, pixels; a multiple of 32.
+        mode: interpolation for each key; area averages what a smaller pixel covers, nearest-exact keeps labels whole.
+        allow_missing_keys: pass over keys that an item lacks.
+
+    Raises:
+        ConfigurationError: at construction, when `size` is no multiple of 32.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = (Key.IMAGE, Key.MASK),
+        size: int = 224,
+        mode: str | Sequence[str] = ("area", "nearest-exact"),
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.size = check_image_size(size)
+        self.mode = ensure_tuple_rep(mode, len(self.keys))
+        self.resize = Resize(spatial_size=size, size_mode="longest")
+        self.pad = ResizeWithPadOrCrop(spatial_size=size)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        item = dict(data)
+        for key, mode in self.key_iterator(item, self.mode):
+            fitted = self.pad(self.resize(item[key], mode=mode))
+            item[key] = fitted.to(item[key].dtype) if isinstance(item[key], torch.Tensor) else fitted
+        return item
+
+
+class SourceVolume(NamedTuple):
+    """An array in the geometry of the file that a stack was read from.
+
+    Attributes:
+        array: float32, of the stack's `source_shape`.
+        affine_ras_mm: (4,4), stored index order -> RAS mm; with it `nibabel.Nifti1Image` is complete.
+    """
+
+    array: np.ndarray
+    affine_ras_mm: np.ndarray
+
+
+def to_source_geometry(prediction: np.ndarray | torch.Tensor, stack: SliceStack) -> SourceVolume:
+    """Undoes `FitSquared` and the reorientation: (N,S,S) of `stack`'s slices -> the input's own grid.
+
+    The padding is cut off, the rest resized bilinearly, and permutation and flips are undone. Slices of the file that
+    the stack does not hold are 0. Threshold probabilities afterwards, not before.
+
+    Raises:
+        ValueError: when `prediction` is not one square per slice of the stack.
+    """
+    squares = torch.as_tensor(np.asarray(prediction), dtype=torch.float32)
+    slices, rows, columns = stack.pixels.shape
+    if squares.ndim != 3 or squares.shape[0] != slices or squares.shape[1] != squares.shape[2]:
+        raise ValueError(f"prediction: expected ({slices}, S, S) for {slices} slices, got {tuple(squares.shape)}")
+    content = _without_padding(squares, rows, columns)
+    full = torch.nn.functional.interpolate(content[None], (rows, columns), mode="bilinear", align_corners=False)[0]
+    stored_shape = volume_shape(stack.source_shape)
+    canonical = np.zeros([stored_shape[axis] for axis in stack.reorientation.axes], dtype=np.float32)
+    canonical[list(stack.slice_index)] = full.numpy()
+    array = np.ascontiguousarray(stack.reorientation.undo(canonical)).reshape(stack.source_shape)
+    return SourceVolume(array, stack.source_affine_ras_mm)
+
+
+def _without_padding(squares: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """The part of (N,S,S) that `FitSquared` filled from slices of rows x columns."""
+    size = squares.shape[-1]
+    scale = size / max(rows, columns)
+    height, width = round(rows * scale), round(columns * scale)
+    top, left = (size - height) // 2, (size - width) // 2
+    return squares[:, top : top + height, left : left + width]

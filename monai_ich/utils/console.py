@@ -1,0 +1,25 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""The one console that progress bars, epoch lines and tables share, so that they do not overwrite each other."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+console = Console(highlight=False)
+
+
+def progress_bar(*extra_columns: TextColumn, disable: bool = False) -> Progress:
+    """Returns a bar with count, elapsed and remaining time that vanishes when done; silent where output is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("eta"),
+        TimeRemainingColumn(),
+        *extra_columns,
+        console=console,
+        transient=True,
+        disable=disable,
+    )

@@ -1,0 +1,74 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Faults of a config are found before anything is built, all together, with suggestions."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monai_ich.bundle import check_config
+from monai_ich.utils.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE: dict[str, Any] = json.loads((ROOT / "bundles/mtl/train.json").read_text())
+
+
+def _faults(**changes: Any) -> str:
+    config = copy.deepcopy(BASE)
+    for path, value in changes.items():
+        node = config
+        *parents, last = path.split("::")
+        for key in parents:
+            node = node[key]
+        node[last] = value
+    with pytest.raises(ConfigurationError) as caught:
+        check_config(config)
+    return str(caught.value)
+
+
+def test_the_shipped_config_has_no_faults() -> None:
+    check_config(copy.deepcopy(BASE))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"lrr": 3}, "unknown key 'lrr'. Did you mean 'lr'?"),
+        ({"max_epoch": 3}, "unknown key 'max_epoch'. Did you mean 'max_epochs'?"),
+        ({"train::trainer::max_epoch": 3}, "takes no 'max_epoch'. Did you mean 'max_epochs'?"),
+        ({"train::datset": 3}, "unknown key 'train::datset'. Did you mean 'train::dataset'?"),
+        ({"network_def::windowsize": 7}, "takes no 'windowsize'. Did you mean 'window_size'?"),
+        ({"network_def::_target_": "monai_ich.networks.swin"}, "there is no 'monai_ich.networks.swin' to build"),
+        ({"tasks": ["cls", "sg"]}, "expected a list, without repeats, out of cls, seg, rec"),
+        ({"tasks": ["cls", "sg"]}, "Did you mean 'seg'?"),
+        ({"tasks": "cls"}, "tasks: expected a list"),
+        ({"tasks": ["cls", "cls"]}, "without repeats"),
+        ({"window": [40, 0]}, "width above 0"),
+        ({"window": [40]}, "window: expected [level, width] in HU"),
+        ({"image_size": 100}, "image_size: expected a multiple of 32"),
+        ({"size": "tinny"}, "Did you mean 'tiny'?"),
+        ({"precision": "fp16"}, "one of auto, float32, bfloat16"),
+        ({"lr": 0}, "lr: expected a number above 0, got 0"),
+        ({"lr": "1e-4"}, "lr: expected a number above 0, got '1e-4'"),
+        ({"max_epochs": True}, "max_epochs: expected a whole number of at least 1, got True"),
+        ({"tracking_uri": "./mlruns"}, "sqlite:///mlflow.db"),
+        ({"manifest": "mine.xlsx"}, "the path of a .csv file"),
+        ({"markers": ["hypodense"]}, "Did you mean 'hypodensity'?"),
+        ({"loss_weights": {"cls": -1}}, "a number of at least 0 for every task"),
+    ],
+)
+def test_a_fault_is_named_with_its_remedy(changes: dict[str, Any], expected: str) -> None:
+    assert expected in _faults(**changes)
+
+
+def test_all_faults_are_reported_together() -> None:
+    message = _faults(lrr=3, window=[40], size="huge")
+    assert message.count("\n  - ") == 3
+
+
+def test_an_expression_is_left_to_the_part_that_takes_it() -> None:
+    check_config({**copy.deepcopy(BASE), "max_epochs": "$2 * 3"})

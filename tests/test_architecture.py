@@ -1,0 +1,60 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Rooms import downwards only, and the project speaks of itself alone."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import monai_ich
+
+PACKAGE = Path(monai_ich.__file__).parent
+FLOORS = {
+    "utils": 1,
+    "networks": 2,
+    "losses": 2,
+    "transforms": 2,
+    "data": 2,
+    "metrics": 2,
+    "visualize": 2,
+    "inferers": 2,
+    "engines": 2,
+    "bundle": 3,
+    "handlers": 3,
+    "apps": 4,
+    "__main__": 5,
+}
+
+
+def _imported_rooms(file: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    rooms = {name.split(".")[1] for name in names if name.startswith("monai_ich.")}
+    return rooms & set(FLOORS)
+
+
+def _room(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_rooms_import_only_floors_below(file: Path) -> None:
+    room = _room(file)
+    if room == "__init__":
+        return
+    assert room in FLOORS, f"{room} has no floor: give it one here and in docs/architecture.md"
+    wrong = {other for other in _imported_rooms(file) if other != room and FLOORS[other] >= FLOORS[room]}
+    assert not wrong, f"{room} (floor {FLOORS[room]}) imports {sorted(wrong)}"
+
+
+def test_every_room_can_be_named_in_a_config() -> None:
+    for name in monai_ich.ROOMS:
+        assert getattr(monai_ich, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'kitchen'"):
+        _ = monai_ich.kitchen
