@@ -95,11 +95,11 @@ def _signature_faults(node: dict[str, Any], path: str) -> Iterator[str]:
     if not isinstance(name, str) or name.startswith(("$", "@")):
         return
     target = locate(name)
-    if target is None:
+    if not callable(target):
         yield f"{path}: there is no {name!r} to build (write the full dotted name)."
         return
     try:
-        parameters = inspect.signature(target).parameters  # type: ignore[arg-type]
+        parameters = inspect.signature(target).parameters
     except ValueError:  # a C-implemented callable shows no signature
         return
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):

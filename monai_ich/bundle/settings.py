@@ -11,6 +11,8 @@ from monai_ich.networks import SWIN_SIZES
 from monai_ich.utils.errors import did_you_mean
 from monai_ich.utils.keys import MARKERS, Task
 
+TASKS = tuple(task.value for task in Task)
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -84,13 +86,13 @@ SETTINGS: dict[str, Setting] = {
     "markers": _some_of(MARKERS, "['hypodensity']"),
     "window": Setting('[level, width] in HU with a width above 0 (on a command line: "[40, 80]")', _is_window),
     "image_size": Setting("a multiple of 32, in pixels", lambda v: _is_whole(v, 32) and v % 32 == 0),
-    "tasks": _some_of(tuple(Task), "['cls','seg','rec']"),
+    "tasks": _some_of(TASKS, "['cls','seg','rec']"),
     "size": _one_of(*SWIN_SIZES),
     "pretrained": _PATH_OR_EMPTY,
     "loss_weights": Setting(
         "a number of at least 0 for every task, such as {'cls': 0.4, 'seg': 0.6}",
-        lambda v: isinstance(v, dict) and set(v) <= set(Task) and all(_is_number(w) and w >= 0 for w in v.values()),
-        tuple(Task),
+        lambda v: isinstance(v, dict) and set(v) <= set(TASKS) and all(_is_number(w) and w >= 0 for w in v.values()),
+        TASKS,
     ),
     "batch_size": _COUNT,
     "max_epochs": _COUNT,

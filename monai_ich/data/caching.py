@@ -71,6 +71,11 @@ class ArrayCache:
         return self.folder / f"{name}.{field}.npy"
 
 
+def available_cores() -> int:
+    """Cores that this process may use; fewer than the machine has within a container or a job of a cluster."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def map_in_processes(
     function: Callable[[int], Any], jobs: Sequence[int], num_workers: int
 ) -> Iterator[tuple[int, Any]]:

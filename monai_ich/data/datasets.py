@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from monai.data import get_track_meta, set_track_meta
 from monai.transforms import Randomizable
 from torch.utils.data import Dataset
 
-from monai_ich.data.caching import ArrayCache, digest, file_identity, fingerprint, map_in_processes
+from monai_ich.data.caching import ArrayCache, available_cores, digest, file_identity, fingerprint, map_in_processes
 from monai_ich.data.samplers import Draw
 from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import ConfigurationError, FaultList, ImageReadError, ManifestError, MonaiIchError
@@ -29,7 +28,7 @@ class SliceDataset(Dataset):
     """Samples of a manifest's rows, with the keys of `monai_ich.utils.keys.Key`.
 
     The deterministic part is done once for each group of rows (one study's slices in one volume or folder) and cached.
-    `dataset[i]` gives the sample without augmentation; a data set with augmentation is drawn from by
+    `dataset[i]` gives a sample of a data set without augmentation; one with augmentation is drawn from only by
     `Draw(row, seed)` (`EpochSampler`), so that augmentation depends on nothing but that seed.
 
     Args:
@@ -66,7 +65,7 @@ class SliceDataset(Dataset):
         self.augmentation = augmentation
         self.markers = tuple(markers)
         self.progress = progress
-        self.num_workers = len(os.sched_getaffinity(0)) if num_workers is None else num_workers
+        self.num_workers = available_cores() if num_workers is None else num_workers
         kept = _labelled_rows(frame, self.markers, drop_unlabelled)
         self.dropped_rows = len(frame) - len(kept)
         self.labels = _labels(kept, self.markers)
@@ -126,7 +125,7 @@ class SliceDataset(Dataset):
         faults.raise_if_any(ImageReadError)
 
     def _fill(self, group: int) -> tuple[Sequence[str], MonaiIchError | None]:
-        """Caches one group; returns the faults of its files, and any other error of ours (a worker's would be mangled)."""
+        """Caches one group; returns its files' faults, or another error of ours (raised, a worker would mangle it)."""
         try:
             self._cache.store(self._name(group), self._decode(group))
         except ImageReadError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise RunDirectoryError(f"expected a checkpoint at {path}, but there is no such file. Has the run trained an epoch?")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError) as error:
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
         raise RunDirectoryError(f"{path} is not a readable checkpoint: {error}") from error
 
 

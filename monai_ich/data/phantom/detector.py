@@ -15,6 +15,7 @@ from monai_ich.data.phantom.scan import Scan
 PADDING_STORED = -2000  # Pixel Padding Value (0028,0120) of the hospitals that pad
 _LOWEST_HU, _HIGHEST_HU = -1024, 3071
 _MASKED_HU = -1024
+_SHELL_HU = 190  # of the head rest; blurred by the kernel, a thin bright line in a brain window
 _LINEAR_UPSAMPLING_SD = 0.625  # white noise of unit sd keeps this much after linear upsampling by two
 
 
@@ -52,7 +53,7 @@ def _add_holder(hu: Array, scan: Scan, head: Head) -> None:
     ring = (np.sqrt((x / wide) ** 2 + (y / tall) ** 2) - 1) * tall
     free = (hu < -400) & (y > -5 + 0.2 * np.abs(x))
     hu[free & (ring > -9) & (ring < 0)] = -930
-    hu[free & (np.abs(ring - 1.5) < 1.8)] = 70
+    hu[free & (np.abs(ring - 1.5) < 1.8)] = _SHELL_HU
 
 
 def _mask_background(pixels: NDArray[np.int16], truth: PatientTruth, head: Head, grid: PlaneGrid) -> NDArray[np.int16]:
