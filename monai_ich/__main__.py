@@ -21,7 +21,9 @@ cli = typer.Typer(
 
 @cli.command()
 def phantom(
-    dataset_dir: Annotated[Path, typer.Option(help="Folder for the DICOM series and NIfTI masks.")] = Path("data/phantom"),
+    dataset_dir: Annotated[Path, typer.Option(help="Folder for the DICOM series and NIfTI masks.")] = Path(
+        "data/phantom"
+    ),
     manifest: Annotated[Path, typer.Option(help="CSV to write; its card goes beside it.")] = Path(
         "data_manifests/phantom.csv"
     ),
@@ -61,7 +63,9 @@ def predict(
 
 @cli.command()
 def predict_example(
-    runs_dir: Annotated[Path, typer.Option(help="Where runs are kept; the newest complete one predicts.")] = Path("runs"),
+    runs_dir: Annotated[Path, typer.Option(help="Where runs are kept; the newest complete one predicts.")] = Path(
+        "runs"
+    ),
     output_dir: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("predictions/example"),
 ) -> None:
     """Predict the real head-CT slice that pydicom ships, with the newest complete run."""

@@ -26,7 +26,7 @@ from monai_ich.visualize import confusion_figure, panel_figure, precision_recall
 
 # A column of the final table, and the metric that it shows.
 REPORTED = {"n": "n", "positive": "n_positive", "acc": "acc", "prec": "precision", "rec": "recall", "macro-F1": "f1"}
-REPORTED |= {"AUC": "auc", "IoU": "iou"}
+REPORTED |= {"AUC": "auc", "IoU": "iou", "false alarms": "false_alarms"}
 PANEL_SLICES = 6
 
 

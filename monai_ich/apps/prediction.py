@@ -49,7 +49,9 @@ class StudySlices(Dataset):
             ImageReadError: when it is not one axial CT series in HU, or cannot be read.
         """
         if not str(source):
-            raise ConfigurationError("input: expected a DICOM file, a folder of DICOM slices or a NIfTI volume, got none.")
+            raise ConfigurationError(
+                "input: expected a DICOM file, a folder of DICOM slices or a NIfTI volume, got none."
+            )
         self.source = Path(source)
         self.stack: SliceStack = read_series(self.source, allow_gaps=True)
         self.images = torch.as_tensor(np.asarray(preprocessing({Key.IMAGE: self.stack})[Key.IMAGE]))  # (N, S, S)
@@ -228,4 +230,4 @@ def newest_complete_run(runs_dir: Path) -> Path:
 
 def example_slice() -> Path:
     """Returns the real head-CT slice that pydicom ships: JPEG 2000, gantry tilted by about 22 degrees."""
-    return Path(get_testdata_file(EXAMPLE_SLICE))
+    return Path(str(get_testdata_file(EXAMPLE_SLICE)))

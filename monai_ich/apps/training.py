@@ -30,7 +30,11 @@ def train(trainer: Engine, evaluation: Evaluation, tracker: MLflowTracker, run_d
         _announce(run_directory, tracker)
         trainer.run()
         evaluation.run()
-        for artifact in (run_directory.best_checkpoint, run_directory.last_checkpoint, run_directory.path / "train.json"):
+        for artifact in (
+            run_directory.best_checkpoint,
+            run_directory.last_checkpoint,
+            run_directory.path / "train.json",
+        ):
             tracker.log_artifact(artifact, "checkpoints" if artifact.suffix == ".pt" else "config")
     except KeyboardInterrupt:
         tracker.finish("KILLED")

@@ -15,10 +15,13 @@ from pydoc import locate
 from typing import Any
 
 from monai.bundle.properties import InferProperties, TrainProperties
+from monai.bundle.utils import ID_SEP_KEY
+from monai.utils import BundlePropertyConfig
+
 from monai_ich.bundle.settings import SETTINGS
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 
-SEPARATOR = "::"
+SEPARATOR = ID_SEP_KEY
 STRUCTURE = {"imports", "initialize", "run", "finalize", "_meta_"}
 COMPONENT_KEYS = {"_target_", "_requires_", "_disabled_", "_desc_", "_mode_"}
 REFERENCE = re.compile(r"@([A-Za-z_]\w*(?:(?:::|#)\w+)*)")
@@ -40,7 +43,7 @@ def check_config(config: dict[str, Any]) -> None:
 
 
 def _property_ids() -> set[str]:
-    return {entry["id"] for entry in [*TrainProperties.values(), *InferProperties.values()]}
+    return {str(entry[BundlePropertyConfig.ID]) for entry in [*TrainProperties.values(), *InferProperties.values()]}
 
 
 def _unknown_keys(config: dict[str, Any]) -> Iterator[str]:

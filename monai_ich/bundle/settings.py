@@ -48,7 +48,9 @@ def _is_choice_list(value: Any, options: tuple[str, ...]) -> bool:
 
 
 def _is_tracking_uri(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(("sqlite:", "http:", "https:", "postgresql", "mysql", "databricks"))
+    return isinstance(value, str) and value.startswith(
+        ("sqlite:", "http:", "https:", "postgresql", "mysql", "databricks")
+    )
 
 
 def _one_of(*options: str) -> Setting:

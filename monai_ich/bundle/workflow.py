@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from monai.bundle import ConfigWorkflow
+
 from monai_ich.bundle.checks import check_config
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ConfigurationError, MonaiIchError
@@ -40,7 +41,9 @@ def running_workflow() -> ConfigWorkflow:
         owner = frame.frame.f_locals.get("self")
         if isinstance(owner, ConfigWorkflow):
             return owner
-    raise ConfigurationError("expected to be called from an expression of a MONAI bundle config; no workflow is running.")
+    raise ConfigurationError(
+        "expected to be called from an expression of a MONAI bundle config; no workflow is running."
+    )
 
 
 def effective_config() -> dict[str, Any]:
@@ -70,7 +73,7 @@ def start() -> None:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if processes > 1 and not config.get("distributed", False):
         raise ConfigurationError(
-            f"expected one process, but {processes} were launched: each would train a model of its own. Add the overlay "
+            f"expected one process, but {processes} were launched: each would train its own model. Add the overlay "
             "multi_gpu_train.json as the last of --config_file \"['train.json', ..., 'multi_gpu_train.json']\"."
         )
 

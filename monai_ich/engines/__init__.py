@@ -2,7 +2,14 @@
 """What MONAI's trainers and evaluators need to handle several tasks, and several processes."""
 
 from monai_ich.engines.batches import prepare_multitask_batch
-from monai_ich.engines.distributed import init_distributed, per_process_batch_size, process_device, rank, wait_for_all, world_size
+from monai_ich.engines.distributed import (
+    init_distributed,
+    per_process_batch_size,
+    process_device,
+    rank,
+    wait_for_all,
+    world_size,
+)
 from monai_ich.engines.schedules import poly_learning_rate
 
 __all__ = [

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
+
 from monai_ich.engines import rank
 from monai_ich.utils.errors import RunDirectoryError
 
@@ -36,13 +37,17 @@ def load_weights(network: torch.nn.Module, path: Path) -> dict[str, Any]:
     try:
         network.load_state_dict(checkpoint["model"])
     except RuntimeError as error:
-        raise RunDirectoryError(f"{path} holds the weights of another network than the configured one:\n{error}") from error
+        raise RunDirectoryError(
+            f"{path} holds the weights of another network than the configured one:\n{error}"
+        ) from error
     return {key: value for key, value in checkpoint.items() if key != "model"}
 
 
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise RunDirectoryError(f"expected a checkpoint at {path}, but there is no such file. Has the run trained an epoch?")
+        raise RunDirectoryError(
+            f"expected a checkpoint at {path}, but there is no such file. Has the run trained an epoch?"
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:

@@ -18,7 +18,9 @@ from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from monai.utils import CommonKeys
+
 from monai_ich.engines import rank
+from monai_ich.handlers.engine_state import output_of
 from monai_ich.utils.provenance import git_commit
 
 IDENTITY_FILE = "mlflow.json"
@@ -32,7 +34,12 @@ class MLflowTracker:
     """
 
     def __init__(
-        self, tracking_uri: str, experiment_name: str, run_name: str, run_dir: Path, params: dict[str, Any] | None = None
+        self,
+        tracking_uri: str,
+        experiment_name: str,
+        run_name: str,
+        run_dir: Path,
+        params: dict[str, Any] | None = None,
     ) -> None:
         """Takes where to track (`MLFLOW_TRACKING_URI` wins), the names, the run's directory, and its parameters."""
         self.tracking_uri = os.environ.get("MLFLOW_TRACKING_URI", tracking_uri)
@@ -126,7 +133,7 @@ class MLflowTraining:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._log_epoch)
 
     def _record(self, engine: Engine) -> None:
-        self.pending.append(("iteration_loss", engine.state.output[CommonKeys.LOSS].detach(), engine.state.iteration))
+        self.pending.append(("iteration_loss", output_of(engine)[CommonKeys.LOSS].detach(), engine.state.iteration))
         if len(self.pending) >= FLUSH_EVERY:
             self._flush()
 

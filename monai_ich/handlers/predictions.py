@@ -9,7 +9,9 @@ import torch
 import torch.distributed
 from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
+
 from monai_ich.engines import world_size
+from monai_ich.handlers.engine_state import batch_of, output_of
 from monai_ich.losses import MultiTaskLoss
 from monai_ich.metrics import PredictionTable
 
@@ -53,8 +55,8 @@ class PredictionMetrics:
         self.losses.clear()
 
     def _collect(self, engine: Engine) -> None:
-        predicted, targets = engine.state.output[CommonKeys.PRED], engine.state.output[CommonKeys.LABEL]
-        self.parts.append(PredictionTable.from_batch(engine.state.batch, predicted, self.markers))
+        predicted, targets = output_of(engine)[CommonKeys.PRED], output_of(engine)[CommonKeys.LABEL]
+        self.parts.append(PredictionTable.from_batch(batch_of(engine), predicted, self.markers))
         if self.loss is not None:
             with torch.no_grad():
                 total = float(self.loss(predicted, targets))

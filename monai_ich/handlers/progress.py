@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
-from monai_ich.engines import rank
-from monai_ich.utils.console import console, progress_bar
 from rich.progress import TaskID, TextColumn
+
+from monai_ich.engines import rank
+from monai_ich.handlers.engine_state import output_of, total_iterations
+from monai_ich.utils.console import console, progress_bar
 
 BAR_REFRESH = 5  # reading the loss waits for a GPU, so not at every iteration
 
@@ -32,18 +34,21 @@ class TrainingProgress:
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._abandon)
 
     def _start(self, engine: Engine) -> None:
-        total = engine.state.max_epochs * engine.state.epoch_length
-        self.task = self.bar.add_task("training", total=total, completed=engine.state.iteration, loss="-")
+        self.task = self.bar.add_task(
+            "training", total=total_iterations(engine), completed=engine.state.iteration, loss="-"
+        )
         self.bar.start()
 
     def _advance(self, engine: Engine) -> None:
         if engine.state.iteration % BAR_REFRESH == 0:
-            loss = f"{float(engine.state.output[CommonKeys.LOSS]):.3f}"
+            loss = f"{float(output_of(engine)[CommonKeys.LOSS].detach()):.3f}"
             self.bar.update(self.task, completed=engine.state.iteration, loss=loss)
 
     def _print_epoch(self, engine: Engine) -> None:
         width = len(str(engine.state.max_epochs))
-        losses = {name.removeprefix("train_"): v for name, v in engine.state.metrics.items() if name.startswith("train_loss")}
+        losses = {
+            name.removeprefix("train_"): v for name, v in engine.state.metrics.items() if name.startswith("train_loss")
+        }
         metrics = self.evaluator.state.metrics
         shown = {name: metrics[name] for name in self.shown_metrics if name in metrics}
         if self.evaluator.state.epoch != engine.state.epoch:
@@ -51,7 +56,9 @@ class TrainingProgress:
         parts = [f"{name} {value:.3f}" for name, value in [*losses.items(), *shown.items()]]
         seconds = engine.state.times.get(Events.EPOCH_COMPLETED.name) or 0.0
         console.print(
-            f"epoch {engine.state.epoch:>{width}}/{engine.state.max_epochs}  " + "  ".join(parts) + f"  {seconds:.0f} s",
+            f"epoch {engine.state.epoch:>{width}}/{engine.state.max_epochs}  "
+            + "  ".join(parts)
+            + f"  {seconds:.0f} s",
             soft_wrap=True,
         )
 

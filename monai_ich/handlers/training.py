@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import math
 
-import ignite.distributed as idist
 import torch
+import torch.distributed
 from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
+
 from monai_ich.data import EpochSampler
-from monai_ich.engines import poly_learning_rate, rank
+from monai_ich.engines import poly_learning_rate, rank, world_size
+from monai_ich.handlers.engine_state import output_of, total_iterations
 from monai_ich.losses import MultiTaskLoss
 from monai_ich.utils.errors import MonaiIchError
 
@@ -43,7 +45,9 @@ class PolyLearningRate:
     follows the longer schedule from where it is.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, lr: float, power: float = 0.9, warmup_iterations: int = 0) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, lr: float, power: float = 0.9, warmup_iterations: int = 0
+    ) -> None:
         """Takes the base rate `lr`, the exponent `power`, and the iterations of linear warm-up (the paper: none)."""
         self.optimizer = optimizer
         self.base = lr
@@ -54,8 +58,9 @@ class PolyLearningRate:
         engine.add_event_handler(Events.ITERATION_STARTED, self)
 
     def __call__(self, engine: Engine) -> None:
-        total = engine.state.max_epochs * engine.state.epoch_length
-        rate = poly_learning_rate(engine.state.iteration - 1, total, self.base, self.power, self.warmup)
+        rate = poly_learning_rate(
+            engine.state.iteration - 1, total_iterations(engine), self.base, self.power, self.warmup
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
@@ -77,7 +82,7 @@ class EpochLosses:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._average)
 
     def _record(self, engine: Engine) -> None:
-        total = engine.state.output[CommonKeys.LOSS].detach()
+        total = output_of(engine)[CommonKeys.LOSS].detach()
         parts = {f"train_loss_{task}": part for task, part in self.loss.components.items()}
         self.history.append({"train_loss": total, **parts})
 
@@ -85,7 +90,9 @@ class EpochLosses:
         """Raises DivergedError when the mean of any part is not finite."""
         names = list(self.history[0])
         means = torch.stack([torch.stack([step[name].float() for step in self.history]).mean() for name in names])
-        means = idist.all_reduce(means) / idist.get_world_size()
+        if world_size() > 1:
+            torch.distributed.all_reduce(means)
+            means /= world_size()
         metrics = dict(zip(names, means.tolist(), strict=True))
         broken = [name for name, value in metrics.items() if not math.isfinite(value)]
         if broken:

@@ -37,7 +37,7 @@ def segmentation_metrics(intersection: np.ndarray, union: np.ndarray, area: np.n
     """Foreground IoU of annotated slices, pooled and slice by slice.
 
     >>> segmentation_metrics(np.array([3, 0]), np.array([4, 1]), np.array([3, 0]))
-    {'iou': 0.6, 'iou_per_slice': 0.75, 'n_annotated': 2}
+    {'iou': 0.75, 'iou_all_slices': 0.6, 'false_alarms': 1.0, 'n_annotated': 2}
 
     Args:
         intersection: (N,) pixels predicted and true, of annotated slices only.
@@ -45,13 +45,20 @@ def segmentation_metrics(intersection: np.ndarray, union: np.ndarray, area: np.n
         area: (N,) true pixels.
 
     Returns:
-        `iou`, the sum of intersections over the sum of unions, in which a slice without blood counts by its false
-        positives; `iou_per_slice`, the mean of the slices with blood; both NaN where not defined; `n_annotated`.
+        `iou`, the sum of intersections over the sum of unions of the slices with blood, the only ones that have a mask
+        in the paper; `iou_all_slices`, the same over all annotated slices, where one without blood counts by its false
+        positives; `false_alarms`, the share of slices without blood in which any is predicted; `n_annotated`. What is
+        not defined is NaN.
     """
     intersection, union, area = (np.asarray(counts, dtype=float) for counts in (intersection, union, area))
     blood = area > 0
     return {
-        "iou": float(intersection.sum() / union.sum()) if union.sum() > 0 else math.nan,
-        "iou_per_slice": float((intersection[blood] / union[blood]).mean()) if blood.any() else math.nan,
+        "iou": _pooled(intersection[blood], union[blood]),
+        "iou_all_slices": _pooled(intersection, union),
+        "false_alarms": float((union[~blood] > 0).mean()) if (~blood).any() else math.nan,
         "n_annotated": len(union),
     }
+
+
+def _pooled(intersection: np.ndarray, union: np.ndarray) -> float:
+    return float(intersection.sum() / union.sum()) if union.sum() > 0 else math.nan

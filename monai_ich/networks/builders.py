@@ -40,7 +40,7 @@ class SwinSize:
 # CPU in minutes, and its window of 4 divides the maps of a 128 x 128 image (32, 16, 8, 4) without padding.
 SWIN_SIZES = MappingProxyType(
     {
-        "demo": SwinSize(embed_dim=48, window_size=4, in_channels=1, drop_path_rate=0.1),
+        "demo": SwinSize(embed_dim=32, num_heads=(2, 4, 8, 16), window_size=4, in_channels=1, drop_path_rate=0.1),
         "default": SwinSize(),
         "tiny": SwinSize(depths=(2, 2, 6, 2)),
         "base": SwinSize(embed_dim=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32)),

@@ -55,6 +55,9 @@ class SwinDecoder(nn.Module):
     channels back, Swin blocks. The encoder's last stage is mirrored by the bare expansion. `stages[i]` mirrors
     encoder stage i, so their block keys agree and an encoder's weights can be copied.
 
+    Given the same maps its numbers are those of the public Swin-Unet. What it is given differs: the pyramid holds what
+    a stage puts out, while the public code passes on what a stage takes in (at H/4, the bare patch embedding).
+
     >>> decoder = SwinDecoder(2, embed_dim=12, depths=(1, 1), num_heads=(1, 1), window_size=4)
     >>> tuple(decoder([torch.zeros(3, 12, 8, 8), torch.zeros(3, 24, 4, 4)]).shape)
     (3, 2, 32, 32)

@@ -111,6 +111,8 @@ def drop_path_rates(rate: float, depths: Sequence[int]) -> list[list[float]]:
 class SwinEncoder(nn.Module):
     """Swin Transformer (arXiv 2103.14030) that returns a pyramid of feature maps.
 
+    For `torch.compile` use `dynamic=False`: windows and padding depend on the sides, which must be plain numbers.
+
     Attributes:
         in_channels: channels of the patch embedding; a one-channel image is repeated to it.
         channels: channels of each level of the pyramid.

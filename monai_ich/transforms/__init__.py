@@ -5,7 +5,6 @@ from monai_ich.transforms.geometry import Reorientation, SliceStack
 from monai_ich.transforms.intensity import HUWindowd, window_bounds_hu
 from monai_ich.transforms.loading import LoadSlicesd, SliceGroupError
 from monai_ich.transforms.reading import read_slices
-from monai_ich.transforms.recipes import augmentation, preprocessing
 from monai_ich.transforms.resizing import FitSquared, SourceVolume, check_image_size, to_source_geometry
 from monai_ich.transforms.right_angle import RandRightAngleFlipd, rotate_and_flip
 from monai_ich.transforms.rotation import RandSmallRotationd, rotation_grid
@@ -21,9 +20,7 @@ __all__ = [
     "SliceGroupError",
     "SliceStack",
     "SourceVolume",
-    "augmentation",
     "check_image_size",
-    "preprocessing",
     "read_series",
     "read_slices",
     "rotate_and_flip",

@@ -10,7 +10,7 @@ console = Console(highlight=False)
 
 
 def progress_bar(*extra_columns: TextColumn, disable: bool = False) -> Progress:
-    """Returns a bar with count, elapsed and remaining time that vanishes when done; silent where output is no terminal."""
+    """Returns a bar with count, elapsed and remaining time that vanishes when done; silent without a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -21,5 +21,6 @@ def progress_bar(*extra_columns: TextColumn, disable: bool = False) -> Progress:
         *extra_columns,
         console=console,
         transient=True,
-        disable=disable,
+        # without a terminal a transient bar still leaves an empty line behind
+        disable=disable or not console.is_terminal,
     )

@@ -19,10 +19,11 @@ import torch
 from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from rich.table import Table
+from support import bundle_part  # run with PYTHONPATH=tests
 
 from monai_ich.data.datasets import SliceDataset, plain_tensors
 from monai_ich.data.samplers import Draw
-from monai_ich.transforms import LoadSlicesd, augmentation, preprocessing
+from monai_ich.transforms import LoadSlicesd
 from monai_ich.utils.console import console
 from monai_ich.utils.keys import MARKERS
 
@@ -85,7 +86,7 @@ def main() -> None:
             "plain pydicom, HU": base,
             "LoadSlicesd, image": milliseconds(lambda: LoadSlicesd("image")(image_item), SLICES),
             "LoadSlicesd, image and .nii.gz mask": milliseconds(lambda: LoadSlicesd()(item), SLICES),
-            "preprocessing to 224": milliseconds(lambda: preprocessing(image_size=224)(item), SLICES),
+            "preprocessing to 224": milliseconds(lambda: bundle_part("preprocessing", image_size=224)(item), SLICES),
             **_sample_rows(folder, paths, mask),
         }
         for what, value in rows.items():
@@ -98,8 +99,15 @@ def _sample_rows(folder: Path, paths: list[Path], mask: Path) -> dict[str, float
     frame = frame.assign(image_slice="", patient_id="p", study_id="s", hospital="1", key=frame["image"])
     frame = frame.assign(**dict.fromkeys(MARKERS, 0))
     rows = {}
-    for what, extra in (("cached sample", None), ("cached sample, augmented", augmentation())):
-        data = SliceDataset(frame, folder, preprocessing(), extra, cache_dir=folder / "cache", progress=False)
+    for what, extra in (("cached sample", None), ("cached sample, augmented", bundle_part("augmentation"))):
+        data = SliceDataset(
+            frame,
+            folder,
+            bundle_part("preprocessing", image_size=224),
+            extra,
+            cache_dir=folder / "cache",
+            progress=False,
+        )
         data.prepare()
         rows[what] = milliseconds(lambda data=data: [data[Draw(n, n)] for n in range(SLICES)], SLICES)
     return rows

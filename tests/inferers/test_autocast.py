@@ -35,7 +35,11 @@ def test_the_network_computes_in_the_precision_asked_for(precision: str, dtype: 
 
 @pytest.mark.parametrize(
     ("capabilities", "dtype"),
-    [({"avx512_bf16": True}, torch.bfloat16), ({"amx_bf16": True}, torch.bfloat16), ({"avx2": True}, torch.float32)],
+    [
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.float32),
+        ({}, torch.float32),
+    ],
 )
 def test_auto_follows_the_processor(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], dtype: torch.dtype

@@ -106,9 +106,10 @@ def test_iou_equals_scikit_learn_over_all_pixels() -> None:
     mask[3:] = False
     counts = segmentation_counts(predicted, mask)
     ours = segmentation_metrics(counts["seg_intersection"], counts["seg_union"], counts["seg_area"])
-    assert ours["iou"] == pytest.approx(sklearn_metrics.jaccard_score(mask.ravel(), predicted.ravel()))
-    each = [sklearn_metrics.jaccard_score(mask[i].ravel(), predicted[i].ravel()) for i in range(3)]
-    assert ours["iou_per_slice"] == pytest.approx(np.mean(each))
+    assert ours["iou_all_slices"] == pytest.approx(sklearn_metrics.jaccard_score(mask.ravel(), predicted.ravel()))
+    with_blood = sklearn_metrics.jaccard_score(mask[:3].ravel(), predicted[:3].ravel())
+    assert ours["iou"] == pytest.approx(with_blood), "slices 3 and 4 show no blood"
+    assert ours["false_alarms"] == predicted[3:].any(axis=(1, 2)).mean() == 1.0
     assert ours["n_annotated"] == 5
 
 
@@ -116,4 +117,5 @@ def test_iou_without_any_pixel_is_undefined() -> None:
     zeros = np.zeros(3)
     ours = segmentation_metrics(zeros, zeros, zeros)
     assert math.isnan(ours["iou"])
-    assert math.isnan(ours["iou_per_slice"])
+    assert math.isnan(ours["iou_all_slices"])
+    assert ours["false_alarms"] == 0

@@ -58,7 +58,7 @@ def test_rows_and_metrics_of_one_marker() -> None:
     assert metrics["auc"] == pytest.approx(roc_auc_score(target["label"][:5], probability[:5]))
     assert (metrics["n"], metrics["n_positive"], metrics["n_annotated"]) == (5, 3, 4)
     predicted = output["seg"].argmax(1)[:4].flatten().numpy()
-    assert metrics["iou"] == pytest.approx(jaccard_score(target["mask"][:4].flatten().numpy(), predicted))
+    assert metrics["iou_all_slices"] == pytest.approx(jaccard_score(target["mask"][:4].flatten().numpy(), predicted))
 
 
 def test_slices_that_nobody_annotated_have_no_counts() -> None:
@@ -103,7 +103,7 @@ def test_a_table_holds_only_the_heads_in_use(tmp_path: Path) -> None:
     target, output = batch(list(range(6)))
     segmentation = PredictionTable.from_batch(target, {"seg": output["seg"]}, ("hypodensity",))
     assert segmentation.markers == ()
-    assert set(segmentation.metrics()) == {"n", "iou", "iou_per_slice", "n_annotated"}
+    assert set(segmentation.metrics()) == {"n", "iou", "iou_all_slices", "false_alarms", "n_annotated"}
     classifier = PredictionTable.from_batch(target, {"cls": output["cls"]}, ("hypodensity",))
     assert not classifier.has_segmentation
     assert "iou" not in PredictionTable.from_csv(classifier.to_csv(tmp_path / "c.csv")).metrics()

@@ -9,9 +9,18 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from monai.transforms import Rotate
+from monai.transforms import Compose, Rotate
+from support import bundle_part
 
-from monai_ich.transforms import RandRightAngleFlipd, RandSmallRotationd, augmentation, rotate_and_flip
+from monai_ich.transforms import RandRightAngleFlipd, RandSmallRotationd, rotate_and_flip
+
+
+def _always() -> Compose:
+    """The bundle's augmentation with both groups always applied."""
+    augmentation = bundle_part("augmentation")
+    for group in augmentation.transforms:
+        group.prob = 1.0
+    return augmentation
 
 
 def _letter(size: int = 64) -> torch.Tensor:
@@ -64,7 +73,7 @@ def _angle_deg(image: torch.Tensor) -> float:
 
 
 def test_rotations_are_uniform_within_20_degrees_and_joint() -> None:
-    transform = augmentation(prob=0.5)
+    transform = bundle_part("augmentation")
     bar = torch.zeros(1, 64, 64)
     bar[0, 30:34, 14:50] = 1.0
     right_angle, rotation = transform.transforms
@@ -106,7 +115,7 @@ def test_rotation_equals_that_of_monai(angle_deg: float) -> None:
 
 
 def test_image_and_mask_turn_together() -> None:
-    transform = augmentation(prob=1.0)
+    transform = _always()
     for seed in range(20):
         done = _pair(seed, transform, _letter())
         from_image = done["image"][0] > 0.5
@@ -117,13 +126,13 @@ def test_image_and_mask_turn_together() -> None:
 
 
 def test_uncovered_border_is_air() -> None:
-    done = _pair(3, augmentation(prob=1.0), torch.ones(1, 64, 64))
+    done = _pair(3, _always(), torch.ones(1, 64, 64))
     assert float(done["image"][0, 0, 0]) == 0
     assert int(done["mask"][0, 0, 0]) == 0
 
 
 def test_the_same_seed_replays() -> None:
-    one, other = (_pair(11, augmentation(prob=1.0), _letter()) for _ in range(2))
+    one, other = (_pair(11, _always(), _letter()) for _ in range(2))
     assert torch.equal(one["image"], other["image"])
     assert torch.equal(one["mask"], other["mask"])
-    assert not torch.equal(one["image"], _pair(12, augmentation(prob=1.0), _letter())["image"])
+    assert not torch.equal(one["image"], _pair(12, _always(), _letter())["image"])

@@ -144,7 +144,7 @@ class Head:
     def _paint_frontal_sinus(self, canvas: Canvas) -> None:
         front = -self.half_mm[1] - self.skull_mm / 2
         if self.sinus_mm > 4:
-            for half in mirrored(Ellipsoid((8, front + 1, -6), (9, 2.6, self.sinus_mm))):
+            for half in mirrored(Ellipsoid((8, front + 0.6, -6), (9, 1.8, self.sinus_mm))):
                 canvas.ellipsoid(half, -900)
 
     def _paint_base(self, canvas: Canvas, vault: Array, fine: Array) -> Array:

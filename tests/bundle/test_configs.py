@@ -1,0 +1,166 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Every config under bundles/ is built and run on tiny data the day it lands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+import torch
+from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.bundle import run as run_bundle
+from support import ROOT
+
+from monai_ich.metrics import PredictionTable
+from monai_ich.utils.errors import ConfigurationError
+
+pytestmark = pytest.mark.usefixtures("in_root")
+
+BASES = {path.parent: path for path in sorted((ROOT / "bundles").glob("*/train.json"))}
+NOT_CONFIGS = {"metadata.json", "train.json"}
+# These need a trained run or torchrun, and have tests of their own below and in test_processes.py.
+AFTER_TRAINING = {"evaluate.json", "inference.json"}
+PROCESSES = {"multi_gpu_train.json"}
+OVERLAYS = sorted(
+    p for p in (ROOT / "bundles").glob("*/*.json") if p.name not in NOT_CONFIGS | AFTER_TRAINING | PROCESSES
+)
+
+
+def _files(*overlays: Path) -> list[str]:
+    base = BASES[overlays[0].parent] if overlays else next(iter(BASES.values()))
+    return [str(path) for path in (base, *overlays)]
+
+
+def test_there_is_no_config_that_no_test_runs() -> None:
+    found = {path.name for path in (ROOT / "bundles").glob("*/*.json")}
+    assert found == NOT_CONFIGS | AFTER_TRAINING | PROCESSES | {path.name for path in OVERLAYS}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_an_overlay_trains(overlay: Path, tiny_settings: dict[str, Any]) -> None:
+    run_dir = Path(tiny_settings["runs_dir"]) / overlay.stem
+    run_bundle(config_file=_files(overlay), **tiny_settings, run_dir=str(run_dir))
+    results = json.loads((run_dir / "results.json").read_text())
+    assert set(results["metrics"]) == {"test_hospitals_1_4", "test_hospitals_5_11"}
+    assert torch.load(run_dir / "models/last.pt", weights_only=True)["epoch"] == 1
+
+
+@pytest.mark.parametrize("overlay", sorted((ROOT / "bundles").glob("*/*.json")), ids=lambda p: p.name)
+def test_an_overlay_changes_only_keys_that_its_base_or_itself_uses(overlay: Path) -> None:
+    """MONAI adds an unknown key without a word; a typo in an overlay would train the base's value."""
+    if overlay.name in NOT_CONFIGS:
+        return
+    base = ConfigParser(ConfigParser.load_config_file(BASES[overlay.parent]))
+    text = overlay.read_text()
+    for key in json.loads(text):
+        assert key in base or f"@{key}" in text or key in {"finalize", "evaluator", "dataset"}, key
+
+
+@pytest.mark.parametrize("kind", ["train", "inference"])
+def test_monai_finds_every_property_it_asks_for(kind: str, tiny_settings: dict[str, Any], tmp_path: Path) -> None:
+    files = _files() if kind == "train" else [*_files(), str(ROOT / "bundles/mtl/inference.json")]
+    settings = {**tiny_settings, "run_dir": str(tmp_path / "run")}
+    workflow = ConfigWorkflow(files, workflow_type=kind, **settings)
+    workflow.initialize()
+    assert workflow.check_properties() == []
+    assert workflow.parser["_meta_"]["monai_version"]
+
+
+def test_a_run_is_tracked_from_losses_to_figures(tiny_run: Path, tiny_settings: dict[str, Any]) -> None:
+    identity = json.loads((tiny_run / "mlflow.json").read_text())
+    client = mlflow.MlflowClient(tiny_settings["tracking_uri"])
+    run = client.get_run(identity["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["protocol"] == "paper"
+    assert len(run.data.params["manifest_sha256"]) == 64
+    for name in ("train_loss", "train_loss_cls", "train_loss_seg", "train_loss_rec", "val_loss", "val_iou", "lr"):
+        assert [m.step for m in client.get_metric_history(identity["run_id"], name)] == [1, 2], name
+    for metric in ("acc", "precision", "recall", "f1", "auc"):
+        assert f"test_hospitals_1_4_{metric}" in run.data.metrics
+        assert f"test_hospitals_5_11_{metric}" in run.data.metrics
+    assert "test_hospitals_1_4_iou" in run.data.metrics
+    figures = {a.path for a in client.list_artifacts(identity["run_id"], "figures")}
+    assert {"figures/roc_hypodensity.png", "figures/confusion_hypodensity.png"} <= figures
+    assert {"figures/precision_recall_hypodensity.png", "figures/panel_test_hospitals_1_4.png"} <= figures
+    assert {a.path for a in client.list_artifacts(identity["run_id"], "checkpoints")} == {
+        "checkpoints/best.pt",
+        "checkpoints/last.pt",
+    }
+
+
+def test_saved_predictions_are_the_source_of_the_metrics(tiny_run: Path) -> None:
+    results = json.loads((tiny_run / "results.json").read_text())["metrics"]
+    for name, metrics in results.items():
+        again = PredictionTable.from_csv(tiny_run / "predictions" / f"{name}.csv").metrics()
+        assert again == pytest.approx(metrics, nan_ok=True)
+
+
+def test_evaluating_a_run_needs_only_its_directory(tiny_run: Path, tiny_settings: dict[str, Any]) -> None:
+    run_bundle(config_file=[str(tiny_run / "train.json"), str(tiny_run / "evaluate.json")])
+    again, first = (json.loads((tiny_run / p).read_text()) for p in ("evaluation/results.json", "results.json"))
+    assert again["epoch"] == first["epoch"]
+    for name, metrics in first["metrics"].items():
+        assert again["metrics"][name] == pytest.approx(metrics, nan_ok=True)
+    identity = json.loads((tiny_run / "evaluation/mlflow.json").read_text())
+    run = mlflow.MlflowClient(tiny_settings["tracking_uri"]).get_run(identity["run_id"])
+    assert run.info.run_name.endswith("-evaluation")
+    assert run.info.status == "FINISHED"
+
+
+def test_two_runs_with_one_seed_give_the_same_metrics(tiny_settings: dict[str, Any]) -> None:
+    results = []
+    for name in ("first", "second"):
+        run_dir = Path(tiny_settings["runs_dir"]) / f"seed-{name}"
+        run_bundle(config_file=_files(), **tiny_settings, run_dir=str(run_dir))
+        results.append([pd.read_csv(run_dir / "predictions" / f"test_hospitals_{h}.csv") for h in ("1_4", "5_11")])
+    for first, second in zip(*results, strict=True):
+        pd.testing.assert_frame_equal(first, second)
+
+
+def test_another_seed_gives_another_run(tiny_settings: dict[str, Any], tiny_run: Path) -> None:
+    run_dir = Path(tiny_settings["runs_dir"]) / "another-seed"
+    run_bundle(config_file=_files(), **tiny_settings, run_dir=str(run_dir), seed=1)
+    first, other = (pd.read_csv(d / "predictions/test_hospitals_1_4.csv") for d in (tiny_run, run_dir))
+    assert (first["probability_hypodensity"] != other["probability_hypodensity"]).any()
+
+
+def test_the_paper_s_config_is_the_paper_s_recipe(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
+    """Section 4.2, number by number; only data, weights and length are changed to run here."""
+    overlay = ROOT / "bundles/mtl/paper.json"
+    stated = json.loads(overlay.read_text())
+    assert (stated["batch_size"], stated["max_epochs"], stated["lr"], stated["image_size"]) == (64, 600, 0.01, 224)
+    settings = {key: value for key, value in tiny_settings.items() if key != "image_size"}
+    workflow = ConfigWorkflow(_files(overlay), workflow_type="train", **settings, run_dir=str(tmp_path / "run"))
+    workflow.initialize()
+    optimizer = workflow.parser.get_parsed_content("optimizer")
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert (optimizer.defaults["momentum"], optimizer.defaults["weight_decay"]) == (0.9, 1e-4)
+    assert workflow.parser.get_parsed_content("loss").weights == {"cls": 0.3, "seg": 0.4, "rec": 0.4}
+    trainer = workflow.parser.get_parsed_content("train::trainer")
+    sample = workflow.parser.get_parsed_content("train::dataset")
+    assert tuple(sample.preprocessing({"image": sample._item(0)["image"]})["image"].shape[1:]) == (224, 224)
+    trainer.state.epoch_length = 2
+    trainer.run()
+    assert trainer.state.iteration == 2
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"lrr": 3}, "Did you mean 'lr'"),
+        ({"tasks": ["cls", "sg"]}, "Did you mean 'seg'"),
+        ({"network_def::windowsize": 4}, "Did you mean 'window_size'"),
+    ],
+)
+def test_a_mistaken_override_stops_before_anything_is_built(
+    overrides: dict[str, Any], message: str, tiny_settings: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        run_bundle(config_file=_files(), **tiny_settings, run_dir=str(tmp_path / "run"), **overrides)
+    assert isinstance(caught.value.__cause__, ConfigurationError)
+    assert message in str(caught.value.__cause__)
+    assert not (tmp_path / "run").exists()

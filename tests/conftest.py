@@ -1,0 +1,71 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""A tiny phantom and a tiny trained run, made once a session by the real components."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monai.bundle import run as run_bundle
+from support import ROOT, TINY
+
+from monai_ich.data import PhantomSpec, generate_phantom
+
+
+@pytest.fixture(scope="session")
+def tiny_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns the manifest of a phantom of 11 hospitals, 64 x 64, 3 slices a study."""
+    folder = tmp_path_factory.mktemp("phantom")
+    spec = PhantomSpec(studies=(8, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1), slices_per_study=3, matrix=64)
+    return generate_phantom(folder / "images", folder / "phantom.csv", spec, workers=1)
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(tiny_phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Returns overrides that make any training config run in seconds, in folders of its own."""
+    folder = tmp_path_factory.mktemp("runs")
+    return {
+        **TINY,
+        "manifest": str(tiny_phantom),
+        "cache_dir": str(folder / "cache"),
+        "runs_dir": str(folder / "runs"),
+        "tracking_uri": f"sqlite:///{folder}/mlflow.db",
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_settings: dict[str, Any]) -> Path:
+    """Returns the directory of a complete run of `train.json`, trained for two epochs."""
+    with _from_root():
+        run_dir = Path(tiny_settings["runs_dir"]) / "fixture"
+        run_bundle(
+            config_file=["bundles/mtl/train.json"], **{**tiny_settings, "max_epochs": 2, "run_dir": str(run_dir)}
+        )
+    return run_dir
+
+
+@pytest.fixture
+def in_root() -> Iterator[None]:
+    """Runs a test where users run bundles from, and undoes what starting a bundle changes in this process."""
+    with _from_root():
+        yield
+
+
+class _from_root:  # noqa: N801
+    def __enter__(self) -> None:
+        self.before: tuple[str, Callable[..., Any], str | None] = (
+            os.getcwd(),
+            sys.excepthook,
+            os.environ.pop("MLFLOW_TRACKING_URI", None),
+        )
+        os.chdir(ROOT)
+
+    def __exit__(self, *_: object) -> None:
+        folder, sys.excepthook, uri = self.before
+        os.chdir(folder)
+        if uri is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = uri
