@@ -144,7 +144,7 @@ def _slice_table(
 
 def _study_markers(slices: pd.DataFrame, markers: Sequence[str], threshold: float) -> dict[str, Any]:
     names = [marker for marker in markers if f"probability_{marker}" in slices]
-    highest = {marker: float(slices[f"probability_{marker}"].max()) for marker in names}
+    highest = {marker: round(float(slices[f"probability_{marker}"].max()), 6) for marker in names}
     return {
         "probabilities": highest,
         "markers": {marker: value >= threshold for marker, value in highest.items()},

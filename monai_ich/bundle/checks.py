@@ -2,7 +2,7 @@
 """Checks a merged bundle config before anything of it is built.
 
 MONAI adds an unknown top-level key without a word and leaves it unused, so that `--lrr 3` trains with the old rate.
-Here a key must be a setting, an id that MONAI asks for, or referenced by another item; an argument of a component must
+Here a key must be a setting, an id that MONAI asks for, in the base config, or referenced by another item; an argument of a component must
 be in its signature; and a setting's value must be of its kind.
 """
 
@@ -27,17 +27,19 @@ COMPONENT_KEYS = {"_target_", "_requires_", "_disabled_", "_desc_", "_mode_"}
 REFERENCE = re.compile(r"@([A-Za-z_]\w*(?:(?:::|#)\w+)*)")
 
 
-def check_config(config: dict[str, Any]) -> None:
+def check_config(config: dict[str, Any], base: dict[str, Any] | None = None) -> None:
     """Checks every key, component argument and setting of a merged config, and reports all faults together.
 
     Args:
         config: the raw config (references and expressions as text), files and overrides merged.
+        base: the config that overlays and overrides change; its keys are known, also where an overlay leaves them
+            without use. None: the keys are not checked, only the arguments and values.
 
     Raises:
         ConfigurationError: with one line a fault and, where a name is near a known one, a suggestion.
     """
     faults = FaultList("The configuration has faults; nothing was built.")
-    for fault in [*_unknown_keys(config), *_component_faults(config, ""), *_value_faults(config)]:
+    for fault in [*_unknown_keys(config, config if base is None else base), *_component_faults(config, ""), *_value_faults(config)]:
         faults.add(fault)
     faults.raise_if_any(ConfigurationError)
 
@@ -46,10 +48,10 @@ def _property_ids() -> set[str]:
     return {str(entry[BundlePropertyConfig.ID]) for entry in [*TrainProperties.values(), *InferProperties.values()]}
 
 
-def _unknown_keys(config: dict[str, Any]) -> Iterator[str]:
+def _unknown_keys(config: dict[str, Any], base: dict[str, Any]) -> Iterator[str]:
     """Yields a fault for every key outside a component that nothing could ever read."""
     referenced = {match.replace("#", SEPARATOR) for text in _texts(config) for match in REFERENCE.findall(text)}
-    used = referenced | _property_ids() | set(SETTINGS) | STRUCTURE
+    used = referenced | _property_ids() | set(SETTINGS) | STRUCTURE | set(_plain_paths(base, ""))
     known = {key for key in config if key in used} | set(SETTINGS)
     for path in _plain_paths(config, ""):
         prefix = path + SEPARATOR

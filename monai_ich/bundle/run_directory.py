@@ -13,7 +13,6 @@ from typing import Any
 import ignite.distributed as idist
 import torch
 
-from monai_ich.bundle.workflow import config_folder
 from monai_ich.utils.errors import RunDirectoryError
 from monai_ich.utils.provenance import git_commit, machine, package_versions
 
@@ -159,7 +158,7 @@ def _write_new(path: Path, config: dict[str, Any]) -> None:
     (path / "models").mkdir(parents=True, exist_ok=True)
     _write_config(path, config)
     for name in COMPANIONS:
-        companion = config_folder() / name
+        companion = Path(config["bundle_root"]) / name
         if companion.is_file() and companion.resolve() != (path / name).resolve():
             shutil.copyfile(companion, path / name)
     record = {"git_commit": git_commit(), "packages": package_versions(), "machine": machine()}

@@ -10,11 +10,11 @@ import os
 import sys
 import traceback
 import warnings
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser
+from monai.utils import ensure_tuple
 
 from monai_ich.bundle.checks import check_config
 from monai_ich.utils.console import console
@@ -29,8 +29,8 @@ IRRELEVANT_WARNINGS = (
 )
 
 
-def running_workflow() -> ConfigWorkflow:
-    """Returns the workflow whose expression is being evaluated.
+def running_parser() -> ConfigParser:
+    """Returns the parser whose expression is being evaluated.
 
     MONAI hands an expression no reference to its own parser, so it is looked for on the call stack.
 
@@ -39,23 +39,27 @@ def running_workflow() -> ConfigWorkflow:
     """
     for frame in inspect.stack(context=0):
         owner = frame.frame.f_locals.get("self")
-        if isinstance(owner, ConfigWorkflow):
+        if isinstance(owner, ConfigParser):
             return owner
-    raise ConfigurationError(
-        "expected to be called from an expression of a MONAI bundle config; no workflow is running."
-    )
+    raise ConfigurationError("expected to be called from an expression of a MONAI bundle config, but none is evaluated.")
 
 
 def effective_config() -> dict[str, Any]:
-    """Returns a copy of the running workflow's config: files and overrides merged, expressions as text."""
-    config = copy.deepcopy(running_workflow().parser.get())
+    """Returns a copy of the running bundle's config: files and overrides merged, expressions as text."""
+    config = copy.deepcopy(running_parser().get())
     config.pop("_meta_", None)
     return config
 
 
-def config_folder() -> Path:
-    """Returns the folder of the running workflow's first config file."""
-    return Path(running_workflow().config_root_path)
+def base_config() -> dict[str, Any] | None:
+    """Returns the first config file of the running bundle, the one that overlays and overrides change.
+
+    None where the workflow was not started by `monai.bundle`, whose arguments are looked for on the call stack.
+    """
+    for frame in inspect.stack(context=0):
+        if frame.function == "create_workflow" and "config_file" in frame.frame.f_locals:
+            return ConfigParser.load_config_file(ensure_tuple(frame.frame.f_locals["config_file"])[0])
+    return None
 
 
 def start() -> None:
@@ -69,7 +73,7 @@ def start() -> None:
         warnings.filterwarnings("ignore", message=f".*{message}")
     logging.captureWarnings(False)
     config = effective_config()
-    check_config(config)
+    check_config(config, base_config())
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if processes > 1 and not config.get("distributed", False):
         raise ConfigurationError(

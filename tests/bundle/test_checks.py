@@ -26,12 +26,12 @@ def _faults(**changes: Any) -> str:
             node = node[key]
         node[last] = value
     with pytest.raises(ConfigurationError) as caught:
-        check_config(config)
+        check_config(config, BASE)
     return str(caught.value)
 
 
 def test_the_shipped_config_has_no_faults() -> None:
-    check_config(copy.deepcopy(BASE))
+    check_config(copy.deepcopy(BASE), BASE)
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_all_faults_are_reported_together() -> None:
 
 
 def test_an_expression_is_left_to_the_part_that_takes_it() -> None:
-    check_config({**copy.deepcopy(BASE), "max_epochs": "$2 * 3"})
+    check_config({**copy.deepcopy(BASE), "max_epochs": "$2 * 3"}, BASE)

@@ -136,7 +136,7 @@ def _draw_hypodensities(clot: Clot, head: Head, rng: np.random.Generator) -> tup
     regions = []
     for _ in range(2 if rng.random() < 0.35 else 1):
         pick = int(rng.choice(deep))
-        wide = float(rng.uniform(0.34, 0.50)) * clot.radius_mm
+        wide = float(rng.uniform(0.40, 0.54)) * clot.radius_mm
         axes = (wide, wide * float(rng.uniform(0.6, 0.95)), float(rng.uniform(0.60, 0.85)) * clot.body.axes_mm[2])
         centre = np.array([cloud.x[pick], cloud.y[pick], cloud.z[pick]], dtype=np.float64)
         wobble = WaveField.draw(rng, (8, 18), 16)
