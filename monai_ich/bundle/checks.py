@@ -2,8 +2,8 @@
 """Checks a merged bundle config before anything of it is built.
 
 MONAI adds an unknown top-level key without a word and leaves it unused, so that `--lrr 3` trains with the old rate.
-Here a key must be a setting, an id that MONAI asks for, in the base config, or referenced by another item; an argument of a component must
-be in its signature; and a setting's value must be of its kind.
+Here a key must be in the base config, a setting, an id that MONAI asks for, or referenced by another item; an argument
+of a component must be in its signature; and a setting's value must be of its kind.
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ def check_config(config: dict[str, Any], base: dict[str, Any] | None = None) -> 
         ConfigurationError: with one line a fault and, where a name is near a known one, a suggestion.
     """
     faults = FaultList("The configuration has faults; nothing was built.")
-    for fault in [*_unknown_keys(config, config if base is None else base), *_component_faults(config, ""), *_value_faults(config)]:
+    for fault in [
+        *_unknown_keys(config, config if base is None else base),
+        *_component_faults(config, ""),
+        *_value_faults(config),
+    ]:
         faults.add(fault)
     faults.raise_if_any(ConfigurationError)
 

@@ -101,6 +101,7 @@ SETTINGS: dict[str, Setting] = {
     "lr": _POSITIVE,
     "weight_decay": _NOT_NEGATIVE,
     "warmup_iterations": _COUNT_OR_ZERO,
+    "max_gradient_norm": _NOT_NEGATIVE,
     "val_interval": _COUNT,
     "num_workers": _COUNT_OR_ZERO,
     "precision": _one_of("auto", "float32", "bfloat16"),

@@ -41,7 +41,9 @@ def running_parser() -> ConfigParser:
         owner = frame.frame.f_locals.get("self")
         if isinstance(owner, ConfigParser):
             return owner
-    raise ConfigurationError("expected to be called from an expression of a MONAI bundle config, but none is evaluated.")
+    raise ConfigurationError(
+        "expected to be called from an expression of a MONAI bundle config, but none is evaluated."
+    )
 
 
 def effective_config() -> dict[str, Any]:

@@ -5,13 +5,14 @@ from monai_ich.handlers.checkpoints import Checkpoints, load_weights
 from monai_ich.handlers.mlflow import MLflowTracker, MLflowTraining
 from monai_ich.handlers.predictions import PredictionMetrics
 from monai_ich.handlers.progress import TrainingProgress
-from monai_ich.handlers.training import DivergedError, EpochLosses, EpochSeed, PolyLearningRate
+from monai_ich.handlers.training import DivergedError, EpochLosses, EpochSeed, GradientNormLimit, PolyLearningRate
 
 __all__ = [
     "Checkpoints",
     "DivergedError",
     "EpochLosses",
     "EpochSeed",
+    "GradientNormLimit",
     "MLflowTracker",
     "MLflowTraining",
     "PolyLearningRate",

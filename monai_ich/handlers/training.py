@@ -8,6 +8,7 @@ import math
 import torch
 import torch.distributed
 from ignite.engine import Engine, Events
+from monai.engines import IterationEvents
 from monai.utils import CommonKeys
 
 from monai_ich.data import EpochSampler
@@ -63,6 +64,22 @@ class PolyLearningRate:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+
+
+class GradientNormLimit:
+    """Scales the gradient down to a norm before the optimizer's step, so that one batch cannot throw training off."""
+
+    def __init__(self, network: torch.nn.Module, max_norm: float) -> None:
+        """Takes the network and the largest norm of its whole gradient; 0 sets no limit (the paper's recipe)."""
+        self.network = network
+        self.max_norm = max_norm
+
+    def attach(self, engine: Engine) -> None:
+        if self.max_norm > 0:
+            engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
 
 
 class EpochLosses:

@@ -34,13 +34,21 @@ class SwinSize:
     window_size: int = 7
     in_channels: int = 3
     drop_path_rate: float = 0.2
+    standardise_pooled: bool = False
 
 
 # The paper, section 4.2: "unless stated, stage 3 has 2 blocks and C = 96". `demo` is not the paper's: it trains on a
 # CPU in minutes, and its window of 4 divides the maps of a 128 x 128 image (32, 16, 8, 4) without padding.
 SWIN_SIZES = MappingProxyType(
     {
-        "demo": SwinSize(embed_dim=32, num_heads=(2, 4, 8, 16), window_size=4, in_channels=1, drop_path_rate=0.1),
+        "demo": SwinSize(
+            embed_dim=32,
+            num_heads=(2, 4, 8, 16),
+            window_size=4,
+            in_channels=1,
+            drop_path_rate=0.0,
+            standardise_pooled=True,
+        ),
         "default": SwinSize(),
         "tiny": SwinSize(depths=(2, 2, 6, 2)),
         "base": SwinSize(embed_dim=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32)),
@@ -77,6 +85,7 @@ def mtl_swin_unet(
     window_size: int | None = None,
     in_channels: int | None = None,
     drop_path_rate: float | None = None,
+    standardise_pooled: bool | None = None,
     pretrained: str | Path | None = None,
     mirror: bool = True,
 ) -> MultiTaskNet:
@@ -89,6 +98,7 @@ def mtl_swin_unet(
         window_size: side of an attention window, in tokens; None keeps what the size says.
         in_channels: channels of the patch embedding, to which the one-channel input is repeated; None as above.
         drop_path_rate: stochastic depth of the last block; None as above.
+        standardise_pooled: see `ClassificationHead`; None as above.
         pretrained: a weights file or name for the encoder, see `load_pretrained_encoder`; the receipt is logged.
         mirror: copy the pretrained encoder stages into the decoders too.
 
@@ -101,15 +111,16 @@ def mtl_swin_unet(
     """
     tasks = _check_tasks(tasks, num_markers)
     encoder = swin_encoder(size, window_size, in_channels, drop_path_rate)
-    network = MultiTaskNet(encoder, {task: _build_head(task, encoder, num_markers) for task in tasks})
+    standardise = _look_up_size(size).standardise_pooled if standardise_pooled is None else standardise_pooled
+    network = MultiTaskNet(encoder, {task: _build_head(task, encoder, num_markers, standardise) for task in tasks})
     if pretrained is not None:
         logger.info(load_pretrained_encoder(network, pretrained, mirror=mirror).summary())
     return network
 
 
-def _build_head(task: str, encoder: SwinEncoder, num_markers: int) -> nn.Module:
+def _build_head(task: str, encoder: SwinEncoder, num_markers: int, standardise: bool) -> nn.Module:
     if task == Task.CLS:
-        return ClassificationHead(encoder.channels[-1], 2 if num_markers == 1 else num_markers)
+        return ClassificationHead(encoder.channels[-1], 2 if num_markers == 1 else num_markers, standardise)
     return SwinDecoder(
         out_channels=SEG_CLASSES if task == Task.SEG else REC_CHANNELS,
         embed_dim=encoder.channels[0],

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import all_gather
 
 from monai_ich.networks.swin import SwinStage, drop_path_rates, init_swin_weights
+from monai_ich.utils.errors import ConfigurationError
 
 
 class PatchExpanding(nn.Module):
@@ -117,16 +119,44 @@ class ClassificationHead(nn.Module):
     (3, 2)
     """
 
-    def __init__(self, in_channels: int, num_outputs: int) -> None:
+    def __init__(self, in_channels: int, num_outputs: int, standardise: bool = False) -> None:
         """
         Args:
             in_channels: channels of the pyramid's last level.
             num_outputs: logits; 2 for one marker (cross entropy), else the number of markers.
+            standardise: bring each pooled channel to mean 0 and variance 1 over the batch first; after training it is
+                a part of the linear layer. The paper's head, whose encoder comes from ImageNet, has none. From random
+                weights the pooled channels of different images are nearly alike, and a linear layer does not learn
+                in minutes what separates them (docs/phantom_results.md).
         """
         super().__init__()
+        self.norm = GlobalBatchNorm(in_channels, affine=False) if standardise else nn.Identity()
         self.linear = nn.Linear(in_channels, num_outputs)
         init_swin_weights(self.linear)
 
     def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
         """Maps (B, C_i, H_i, W_i), the first stage first, to logits (B, num_outputs)."""
-        return self.linear(pyramid[-1].mean(dim=(2, 3)))
+        return self.linear(self.norm(pyramid[-1].mean(dim=(2, 3))))
+
+
+class GlobalBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of (B, C) over the batch of all processes, on CPUs too, where SyncBatchNorm does not run."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns this process's part of the normalised global batch.
+
+        Raises:
+            ConfigurationError: in training, when the global batch holds a single image.
+        """
+        several = distributed.is_initialized() and distributed.get_world_size() > 1
+        if self.training and len(x) == 1 and not several:
+            raise ConfigurationError(
+                "The classifier standardises its input over the batch and expects two images or more, but one came: "
+                "raise --batch_size, or set --network_def::standardise_pooled False."
+            )
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float()
+            if not (self.training and several):
+                return super().forward(x)
+            everyone = torch.cat(all_gather(x))
+            return super().forward(everyone).chunk(distributed.get_world_size())[distributed.get_rank()]

@@ -115,7 +115,9 @@ def test_the_volume_is_the_mask_s_in_millilitres(tiny_run: Path, phantom_series:
     predict_with_run(tiny_run, phantom_series, tmp_path)
     mask = nib.load(tmp_path / "mask.nii.gz")
     millilitres = float(np.asarray(mask.dataobj).sum()) * abs(np.linalg.det(mask.affine[:3, :3])) / 1000
-    assert json.loads((tmp_path / "study.json").read_text())["haematoma_volume_ml"] == pytest.approx(millilitres, abs=1e-3)
+    assert json.loads((tmp_path / "study.json").read_text())["haematoma_volume_ml"] == pytest.approx(
+        millilitres, abs=1e-3
+    )
 
 
 def test_the_literal_command_does_the_same(tiny_run: Path, real_slice: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ COUNT = 1500
 
 
 def draws(hospital: int, dials: SpuriousDials | None = None) -> pd.DataFrame:
-    spec = PhantomSpec() if dials is None else PhantomSpec(spurious=dials)
+    spec = PhantomSpec(spurious=dials or SpuriousDials(), clot_volume_factor=1.0)
     return pd.DataFrame([vars(draw_patient(spec, hospital, number)) for number in range(COUNT)])
 
 

@@ -206,3 +206,19 @@ def test_network_without_heads_and_unknown_head_are_refused(demo: MultiTaskNet) 
         MultiTaskNet(nn.Identity(), {})
     with pytest.raises(ConfigurationError, match=r"'segm' was asked for.*Did you mean 'seg'"):
         HeadOutput(demo, "segm")
+
+
+def test_the_demo_s_classifier_standardises_over_the_batch_and_the_paper_s_does_not() -> None:
+    head = ClassificationHead(8, 2, standardise=True)
+    pyramid = [torch.randn(6, 8, 3, 3) * 0.01 + 5.0]
+    pooled = pyramid[0].mean(dim=(2, 3))
+    expected = (pooled - pooled.mean(0)) / (pooled.var(0, unbiased=False) + head.norm.eps).sqrt()
+    torch.testing.assert_close(head(pyramid), head.linear(expected), atol=1e-4, rtol=1e-4)
+    head.eval()
+    alone, among_others = head([pyramid[0][:1]]), head(pyramid)[:1]
+    torch.testing.assert_close(alone, among_others, msg="after training a slice does not depend on its batch")
+    with pytest.raises(ConfigurationError, match="two images or more, but one came"):
+        head.train()([pyramid[0][:1]])
+    with torch.device("meta"):
+        assert isinstance(mtl_swin_unet("demo").heads["cls"].norm, nn.BatchNorm1d)
+        assert isinstance(mtl_swin_unet("default").heads["cls"].norm, nn.Identity)

@@ -22,8 +22,8 @@ class CaseMix:
     margin_irregularity: float = 0.42
     blend_sign: float = 0.20
     fluid_level: float = 0.12
-    volume_median_ml: float = 60.0
-    volume_sigma: float = 0.45
+    volume_median_ml: float = 24.0
+    volume_sigma: float = 0.55
 
 
 @dataclass(frozen=True)
@@ -90,19 +90,19 @@ _TABLE = (
              mix=CaseMix(ich=0.70, hypodensity=0.44)),
     Hospital(4, _TOSHIBA, "Phantom Aquilion", 120, ("FC21", "FC26"), (0.72, 0.50), 0.30, (3.2, 5.4), (0.5, 1.5),
              (208, 222), (5.0,), (0, 8), (4, 3, 4), 0.45, signed=True, bits_stored=16, intercept_hu=0,
-             feet_first=False, mask_axes="flipped", mix=CaseMix(hypodensity=0.48, volume_median_ml=64)),
+             feet_first=False, mask_axes="flipped", mix=CaseMix(hypodensity=0.48, volume_median_ml=27)),
     Hospital(5, _HITACHI, "Phantom Supria", 120, ("21", "32"), (0.85, 0.55), 0.40, (4.5, 7.0), (-2.5, 1.5),
              (206, 218), (5.0,), (0, 0), (6, 4, 6), 0.70, signed=True, bits_stored=16, intercept_hu=0),
     Hospital(6, _SIEMENS, "Phantom Emotion", 130, ("H21s", "H50s"), (0.90, 0.40), 0.50, (4.0, 7.5), (-3.0, 1.5),
              (212, 230), (6.0,), (12, 20), (5, 4, 7), 0.20, mix=CaseMix(ich=0.66, hypodensity=0.50)),
     Hospital(7, _GE, "Phantom Optima", 100, ("STANDARD", "DETAIL"), (0.62, 0.40), 0.50, (5.0, 8.5), (3.5, 1.5),
              (208, 222), (5.0,), (0, 0), (7, 5, 8), 0.50, background="padded", signed=True, bits_stored=16,
-             mix=CaseMix(hypodensity=0.50, volume_median_ml=50)),
+             mix=CaseMix(hypodensity=0.50, volume_median_ml=20)),
     Hospital(8, _PHILIPS, "Phantom Ingenuity", 120, ("UA", "UC"), (0.80, 0.45), 0.30, (4.0, 6.5), (2.0, 2.0),
              (206, 230), (4.0, 5.0), (0, 10), (8, 5, 10), 0.60, feet_first=False),
     Hospital(9, _TOSHIBA, "Phantom Asteion", 120, ("FC22", "FC30"), (0.95, 0.50), 0.35, (5.0, 9.0), (-2.0, 2.5),
              (214, 230), (5.0, 6.0), (-12, 0), (6, 4, 8), 0.80, signed=True, bits_stored=16, intercept_hu=0,
-             mix=CaseMix(ich=0.80, hypodensity=0.50, volume_median_ml=66)),
+             mix=CaseMix(ich=0.80, hypodensity=0.50, volume_median_ml=32)),
     Hospital(10, _SIEMENS, "Phantom Perspective", 110, ("J30s", "J45s"), (0.70, 0.45), 0.40, (4.0, 6.0), (3.0, 2.0),
              (206, 220), (4.8,), (0, 0), (6, 5, 10), 0.0, background="masked", mix=CaseMix(hypodensity=0.50)),
     Hospital(11, _HITACHI, "Phantom Scenaria", 120, ("13", "22"), (1.00, 0.60), 0.30, (5.5, 8.0), (-4.0, 1.5),

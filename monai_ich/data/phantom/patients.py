@@ -98,7 +98,8 @@ def draw_patient(spec: PhantomSpec, hospital: int, number: int) -> PatientTruth:
         return dial * latent + np.sqrt(1 - dial**2) * own
 
     volume_score = score(dials.clot_volume, among_clots, noise[0])
-    volume = float(np.clip(mix.volume_median_ml * np.exp(mix.volume_sigma * volume_score), *VOLUME_RANGE_ML))
+    median = mix.volume_median_ml * spec.clot_volume_factor
+    volume = float(np.clip(median * np.exp(mix.volume_sigma * volume_score), *VOLUME_RANGE_ML))
     sharp = bool(score(dials.kernel, among_all, noise[1]) > ndtri(1 - site.sharp_fraction))
     holder = bool(score(dials.head_holder, among_all, noise[2]) > ndtri(1 - site.holder_fraction))
     r = _IRREGULARITY_VOLUME_CORRELATION

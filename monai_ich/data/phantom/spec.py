@@ -18,6 +18,8 @@ TRANSFER_SYNTAXES = {
 # three points has a slope of about 0.6 per standard deviation of ln(volume), which is a correlation of 0.5.
 REALISTIC_VOLUME_DIAL = 0.5
 
+DEMO_CLOT_VOLUME_FACTOR = 2.5
+
 
 @dataclass(frozen=True)
 class SpuriousDials:
@@ -48,6 +50,8 @@ class PhantomSpec:
         matrix: rows and columns; even, at least 32.
         spurious: dials of the training hospitals 1-4.
         spurious_new: dials of the new hospitals 5-11, where scanner and holder know nothing of the marker.
+        clot_volume_factor: times the hospitals' median clot volumes; 1 is what patients have. More by default, so that
+            clots and their dark regions are large enough for a small network and 128 pixels.
         transfer_syntax: a key of `TRANSFER_SYNTAXES`; both are lossless.
 
     Raises:
@@ -61,6 +65,7 @@ class PhantomSpec:
     spurious: SpuriousDials = field(default_factory=SpuriousDials)
     spurious_new: SpuriousDials = field(default_factory=SpuriousDials)
     transfer_syntax: str = "jpeg_ls_lossless"
+    clot_volume_factor: float = DEMO_CLOT_VOLUME_FACTOR
 
     def __post_init__(self) -> None:
         faults = FaultList("The phantom's specification cannot be used")
@@ -70,6 +75,8 @@ class PhantomSpec:
             faults.add(f"studies is {self.studies}, expected {len(HOSPITALS)} counts, not all zero")
         if self.slices_per_study is not None and self.slices_per_study < 1:
             faults.add(f"slices_per_study is {self.slices_per_study}, expected 1 or more, or None for the whole head")
+        if not self.clot_volume_factor > 0:
+            faults.add(f"clot_volume_factor is {self.clot_volume_factor}, expected a number above 0")
         if self.matrix < 32 or self.matrix % 2:
             faults.add(f"matrix is {self.matrix}, expected an even number from 32 on")
         for name in ("spurious", "spurious_new"):
