@@ -13,7 +13,7 @@ import torch
 from monai.data import DataLoader
 from monai.engines import SupervisedEvaluator
 from monai.inferers import Inferer
-from rich.table import Table
+from rich.table import Column, Table
 
 from monai_ich.bundle import RunDirectory
 from monai_ich.data import Manifest, ShardSampler, SliceDataset, test_splits
@@ -173,7 +173,7 @@ class Evaluation:
         if rank() != 0:
             return
         shown = {column: m for column, m in REPORTED.items() if any(m in r for r in self.results.values())}
-        table = Table("test set", *shown, box=None)
+        table = Table(Column("test set", no_wrap=True), *shown, box=None, padding=(0, 2, 0, 0))
         for name, metrics in self.results.items():
             table.add_row(name, *(_number(metrics.get(metric)) for metric in shown.values()))
         console.print(table)

@@ -29,6 +29,7 @@ def train(trainer: Engine, evaluation: Evaluation, tracker: MLflowTracker, run_d
         tracker.set_tags({"run_dir": run_directory.path})
         _announce(run_directory, tracker)
         trainer.run()
+        wait_for_all()  # the best checkpoint is written by one process and read by all
         evaluation.run()
         for artifact in (
             run_directory.best_checkpoint,

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_gather
 
 from monai_ich.networks.swin import SwinStage, drop_path_rates, init_swin_weights
 from monai_ich.utils.errors import ConfigurationError
@@ -139,6 +139,22 @@ class ClassificationHead(nn.Module):
         return self.linear(self.norm(pyramid[-1].mean(dim=(2, 3))))
 
 
+class _GatherBatch(torch.autograd.Function):
+    """Every process's (B, C) as one (ranks * B, C); the gradient of a process's part is the sum over all processes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        parts = [torch.empty_like(x) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, x.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous()
+        distributed.all_reduce(total)
+        return total.chunk(distributed.get_world_size())[distributed.get_rank()]
+
+
 class GlobalBatchNorm(nn.BatchNorm1d):
     """Batch normalisation of (B, C) over the batch of all processes, on CPUs too, where SyncBatchNorm does not run."""
 
@@ -158,5 +174,4 @@ class GlobalBatchNorm(nn.BatchNorm1d):
             x = x.float()
             if not (self.training and several):
                 return super().forward(x)
-            everyone = torch.cat(all_gather(x))
-            return super().forward(everyone).chunk(distributed.get_world_size())[distributed.get_rank()]
+            return super().forward(_GatherBatch.apply(x)).chunk(distributed.get_world_size())[distributed.get_rank()]

@@ -42,7 +42,7 @@ def test_swin_unet_has_the_published_number_of_parameters() -> None:
 @pytest.mark.parametrize(
     ("size", "depths", "heads", "channels", "in_channels", "window", "drop_path"),
     [
-        ("demo", (2, 2, 2, 2), (3, 6, 12, 24), (48, 96, 192, 384), 1, 4, 0.1),
+        ("demo", (2, 2, 2, 2), (2, 4, 8, 16), (32, 64, 128, 256), 1, 4, 0.0),
         ("default", (2, 2, 2, 2), (3, 6, 12, 24), (96, 192, 384, 768), 3, 7, 0.2),
         ("tiny", (2, 2, 6, 2), (3, 6, 12, 24), (96, 192, 384, 768), 3, 7, 0.2),
         ("base", (2, 2, 18, 2), (4, 8, 16, 32), (128, 256, 512, 1024), 3, 7, 0.2),
@@ -58,7 +58,7 @@ def test_named_sizes_are_the_papers(size, depths, heads, channels, in_channels, 
         assert [len(stage) for stage in stages] == list(depths[: len(stages)])
         assert [stage[0].num_heads for stage in stages] == list(heads[: len(stages)])
         assert {block.window_size for stage in stages for block in stage} == {(window, window)}
-    assert encoder.layers[-1].blocks[-1].drop_path.drop_prob == pytest.approx(drop_path)
+    assert getattr(encoder.layers[-1].blocks[-1].drop_path, "drop_prob", 0.0) == pytest.approx(drop_path)
 
 
 @pytest.mark.parametrize("tasks", [t for n in (1, 2, 3) for t in itertools.combinations(TASKS, n)])
