@@ -23,7 +23,7 @@ class CaseMix:
     blend_sign: float = 0.20
     fluid_level: float = 0.12
     volume_median_ml: float = 24.0
-    volume_sigma: float = 0.55
+    volume_sigma: float = 0.5
 
 
 @dataclass(frozen=True)
