@@ -149,8 +149,8 @@ def test_fluid_level_is_horizontal_with_the_dark_part_in_front() -> None:
     seen = 0
     for patient in patients(11, levelled, 4):  # the hospital whose patients turn their heads furthest
         for hu, mask, pixel_mm, truth in cuts(patient):
-            if not truth.fluid_level or truth.dark_part_area_mm2 < 0.12 * truth.clot_area_mm2:
-                continue
+            if not truth.fluid_level or truth.dark_part_area_mm2 < 120:
+                continue  # too short an interface to fit a line to
             seen += 1
             core = ndimage.binary_erosion(mask, iterations=2)
             low, high = np.percentile(hu[core], [3, 95])

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
 
 from monai_ich.data.manifest import dataset_directory, write_manifest
 from monai_ich.data.phantom.spec import PhantomSpec
 from monai_ich.data.phantom.study import PROGRESS_FOLDER, make_study
 from monai_ich.data.splits import paper_protocol
+from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import ManifestError, MonaiIchError
 from monai_ich.utils.keys import BRAIN_WINDOW_HU
 
@@ -125,10 +125,9 @@ def _prepare(folder: Path, table: Path, spec: PhantomSpec) -> None:
 
 
 def _make_studies(folder: Path, spec: PhantomSpec, jobs: list[Job], workers: int) -> dict[Job, Path]:
-    columns = (TextColumn("Making the phantom"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     records: dict[Job, Path] = {}
-    with Progress(*columns, transient=True) as progress:
-        task = progress.add_task("studies", total=len(jobs))
+    with progress_bar() as progress:
+        task = progress.add_task("making the phantom", total=len(jobs))
         for job, record in _run(folder, spec, jobs, workers):
             records[job] = record
             progress.advance(task)
