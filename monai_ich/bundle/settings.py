@@ -99,6 +99,7 @@ SETTINGS: dict[str, Setting] = {
     "batch_size": _COUNT,
     "max_epochs": _COUNT,
     "lr": _POSITIVE,
+    "classifier_lr_factor": _POSITIVE,
     "weight_decay": _NOT_NEGATIVE,
     "warmup_iterations": _COUNT_OR_ZERO,
     "max_gradient_norm": _NOT_NEGATIVE,

@@ -10,10 +10,12 @@ from monai_ich.engines.distributed import (
     wait_for_all,
     world_size,
 )
-from monai_ich.engines.schedules import poly_learning_rate
+from monai_ich.engines.schedules import LR_FACTOR, parameter_groups, poly_learning_rate
 
 __all__ = [
+    "LR_FACTOR",
     "init_distributed",
+    "parameter_groups",
     "per_process_batch_size",
     "poly_learning_rate",
     "prepare_multitask_batch",

@@ -3,6 +3,33 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+from torch import nn
+
+from monai_ich.utils.keys import Task
+
+LR_FACTOR = "lr_factor"
+
+
+def parameter_groups(network: nn.Module, classifier_lr_factor: float = 1.0) -> list[dict[str, Any]]:
+    """Returns an optimizer's parameter groups: the classifier's, at a multiple of the rate and without decay; the rest.
+
+    From random weights the encoder's features drift while the decoders learn, and a linear classifier must follow.
+
+    Args:
+        network: a network with `heads`, of which `cls` may be one.
+        classifier_lr_factor: times the learning rate; the paper, which starts from ImageNet weights, has 1.
+    """
+    heads = cast(nn.ModuleDict, network.heads)
+    classifier = list(heads[Task.CLS].parameters()) if Task.CLS in heads else []
+    own = {id(parameter) for parameter in classifier}
+    rest = [parameter for parameter in network.parameters() if id(parameter) not in own]
+    groups: list[dict[str, Any]] = [{"params": rest, LR_FACTOR: 1.0}]
+    if classifier:
+        groups.append({"params": classifier, LR_FACTOR: classifier_lr_factor, "weight_decay": 0.0})
+    return groups
+
 
 def poly_learning_rate(iteration: int, total: int, base: float, power: float = 0.9, warmup: int = 0) -> float:
     """Returns the rate of one iteration: base (1 - iter / iter_max)^power (paper, equation 6), after a linear warm-up.

@@ -12,7 +12,7 @@ from monai.engines import IterationEvents
 from monai.utils import CommonKeys
 
 from monai_ich.data import EpochSampler
-from monai_ich.engines import poly_learning_rate, rank, world_size
+from monai_ich.engines import LR_FACTOR, poly_learning_rate, rank, world_size
 from monai_ich.handlers.engine_state import output_of, total_iterations
 from monai_ich.losses import MultiTaskLoss
 from monai_ich.utils.errors import MonaiIchError
@@ -63,7 +63,7 @@ class PolyLearningRate:
             engine.state.iteration - 1, total_iterations(engine), self.base, self.power, self.warmup
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get(LR_FACTOR, 1.0)
 
 
 class GradientNormLimit:

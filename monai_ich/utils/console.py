@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-console = Console(highlight=False)
+# in a log file nobody resizes the window, and 80 columns cut tables short
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def progress_bar(*extra_columns: TextColumn, disable: bool = False) -> Progress:

@@ -8,6 +8,7 @@ import torch
 
 from monai_ich.engines import (
     init_distributed,
+    parameter_groups,
     per_process_batch_size,
     poly_learning_rate,
     prepare_multitask_batch,
@@ -66,3 +67,16 @@ def test_processes_must_be_started_by_torchrun(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(ConfigurationError, match="torchrun --nproc_per_node=2"):
         init_distributed()
+
+
+def test_the_classifier_has_a_rate_of_its_own_and_every_parameter_is_in_one_group() -> None:
+    network = torch.nn.Module()
+    network.encoder = torch.nn.Linear(3, 3)
+    network.heads = torch.nn.ModuleDict({"cls": torch.nn.Linear(3, 2), "seg": torch.nn.Linear(3, 2)})
+    rest, classifier = parameter_groups(network, 5.0)
+    assert [id(p) for p in classifier["params"]] == [id(p) for p in network.heads["cls"].parameters()]
+    assert (rest["lr_factor"], classifier["lr_factor"], classifier["weight_decay"]) == (1.0, 5.0, 0.0)
+    assert len(rest["params"]) + len(classifier["params"]) == len(list(network.parameters()))
+    torch.optim.AdamW(parameter_groups(network, 5.0), lr=0.1)  # torch refuses a parameter in two groups
+    del network.heads["cls"]
+    assert len(parameter_groups(network)) == 1
