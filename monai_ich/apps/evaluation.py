@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from monai.inferers import Inferer
 from rich.table import Column, Table
 
 from monai_ich.bundle import RunDirectory
-from monai_ich.data import Manifest, ShardSampler, SliceDataset, test_splits
+from monai_ich.data import ShardSampler, SliceDataset, SliceStore, test_splits
 from monai_ich.engines import per_process_batch_size, prepare_multitask_batch, rank, world_size
 from monai_ich.handlers import MLflowTracker, PredictionMetrics, load_weights
 from monai_ich.metrics import PredictionTable
@@ -30,27 +30,19 @@ REPORTED |= {"AUC": "auc", "IoU": "iou", "false alarms": "false_alarms"}
 PANEL_SLICES = 6
 
 
-def test_datasets(
-    manifest: Manifest, preprocessing: Callable, markers: Sequence[str], cache_dir: str
-) -> dict[str, SliceDataset]:
+def test_datasets(slices: SliceStore, markers: Sequence[str]) -> dict[str, SliceDataset]:
     """Opens every test set of a manifest, by its name.
 
     Raises:
         ManifestError: when no row's split begins with `test`.
     """
-    names = test_splits(manifest.frame)
+    names = test_splits(slices.frame)
     if not names:
-        raise ManifestError(f"{manifest.path}: expected at least one split whose name begins with 'test', found none.")
-    return {
-        name: SliceDataset(
-            manifest.frame[manifest.frame["split"] == name],
-            manifest.dataset_dir,
-            preprocessing,
-            markers=markers,
-            cache_dir=Path(cache_dir),
+        raise ManifestError(
+            "the manifest has no test set: expected at least one split whose name begins with 'test', found "
+            f"{sorted(slices.frame['split'].unique())}."
         )
-        for name in names
-    }
+    return {name: SliceDataset(slices, name, markers=markers) for name in names}
 
 
 test_datasets.__test__ = False  # type: ignore[attr-defined]  # pytest would otherwise collect it where it is imported

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from ignite.engine import Engine
 
 from monai_ich.apps.evaluation import Evaluation
@@ -62,11 +63,14 @@ def prepare(datasets: Sequence[SliceDataset]) -> None:
     """Decodes and caches every data set, so that an unreadable file is reported before training starts.
 
     One process does it and the others find the cache filled.
+
+    Args:
+        datasets: of one store.
     """
+    rows = np.concatenate([dataset.rows for dataset in datasets])
     for turn in range(2):
         if (rank() == 0) == (turn == 0):
-            for dataset in datasets:
-                dataset.prepare()
+            datasets[0].slices.prepare(rows)
         wait_for_all()
 
 

@@ -14,6 +14,7 @@ from monai_ich.data.manifest import (
 from monai_ich.data.phantom import PhantomSpec, generate_phantom
 from monai_ich.data.samplers import Draw, EpochSampler, ShardSampler
 from monai_ich.data.splits import paper_protocol, protocol_counts
+from monai_ich.data.store import SliceStore
 
 __all__ = [
     "Draw",
@@ -22,6 +23,7 @@ __all__ = [
     "PhantomSpec",
     "ShardSampler",
     "SliceDataset",
+    "SliceStore",
     "dataset_directory",
     "generate_phantom",
     "paper_protocol",

@@ -21,8 +21,9 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from rich.table import Table
 from support import bundle_part  # run with PYTHONPATH=tests
 
-from monai_ich.data.datasets import SliceDataset, plain_tensors
+from monai_ich.data.datasets import SliceDataset
 from monai_ich.data.samplers import Draw
+from monai_ich.data.store import SliceStore, plain_tensors
 from monai_ich.transforms import LoadSlicesd
 from monai_ich.utils.console import console
 from monai_ich.utils.keys import MARKERS
@@ -100,15 +101,11 @@ def _sample_rows(folder: Path, paths: list[Path], mask: Path) -> dict[str, float
     frame = frame.assign(**dict.fromkeys(MARKERS, 0))
     rows = {}
     for what, extra in (("cached sample", None), ("cached sample, augmented", bundle_part("augmentation"))):
-        data = SliceDataset(
-            frame,
-            folder,
-            bundle_part("preprocessing", image_size=224),
-            extra,
-            cache_dir=folder / "cache",
-            progress=False,
+        store = SliceStore(
+            frame, folder, bundle_part("preprocessing", image_size=224), cache_dir=folder / "cache", progress=False
         )
-        data.prepare()
+        store.prepare()
+        data = SliceDataset(store, augmentation=extra)
         rows[what] = milliseconds(lambda data=data: [data[Draw(n, n)] for n in range(SLICES)], SLICES)
     return rows
 

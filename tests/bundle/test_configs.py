@@ -16,6 +16,8 @@ from monai.bundle import run as run_bundle
 from pydicom.data import get_testdata_file
 from support import ROOT
 
+from monai_ich.data import Draw
+from monai_ich.handlers import DivergedError
 from monai_ich.metrics import PredictionTable
 from monai_ich.utils.errors import ConfigurationError
 
@@ -102,6 +104,16 @@ def test_evaluating_a_run_needs_only_its_directory(tiny_run: Path, tiny_settings
     assert run.info.status == "FINISHED"
 
 
+def test_a_run_that_fails_says_so_in_mlflow(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
+    run_dir = tmp_path / "diverging"
+    with pytest.raises(RuntimeError) as caught:
+        run_bundle(config_file=_files(), **{**tiny_settings, "lr": 1e30, "max_epochs": 3, "run_dir": str(run_dir)})
+    assert isinstance(caught.value.__cause__, DivergedError)
+    run_id = json.loads((run_dir / "mlflow.json").read_text())["run_id"]
+    assert mlflow.MlflowClient(tiny_settings["tracking_uri"]).get_run(run_id).info.status == "FAILED"
+    assert not (run_dir / "results.json").exists()
+
+
 def test_two_runs_with_one_seed_give_the_same_metrics(tiny_settings: dict[str, Any]) -> None:
     results = []
     for name in ("first", "second"):
@@ -132,8 +144,7 @@ def test_the_paper_s_config_is_the_paper_s_recipe(tiny_settings: dict[str, Any],
     assert (optimizer.defaults["momentum"], optimizer.defaults["weight_decay"]) == (0.9, 1e-4)
     assert workflow.parser.get_parsed_content("loss").weights == {"cls": 0.3, "seg": 0.4, "rec": 0.4}
     trainer = workflow.parser.get_parsed_content("train::trainer")
-    sample = workflow.parser.get_parsed_content("train::dataset")
-    assert tuple(sample.preprocessing({"image": sample._item(0)["image"]})["image"].shape[1:]) == (224, 224)
+    assert workflow.parser.get_parsed_content("train::dataset")[Draw(0, 0)]["image"].shape == (1, 224, 224)
     workflow.parser.get_parsed_content("tracker").start()
     trainer.state.epoch_length = 2
     trainer.run()

@@ -31,6 +31,19 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "PYTHONUNBUFFERED": "1"}
 
 
+def _finish(module_and_arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m ...` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", *module_and_arguments],
+        env={**_environment(), **environment},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        timeout=240,
+    )
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tiny_settings: dict[str, Any]) -> dict[str, torch.Tensor]:
     """Returns the weights after three epochs of a run that nothing disturbed."""
@@ -89,25 +102,9 @@ def test_two_processes_agree_with_one(tiny_settings: dict[str, Any]) -> None:
         if processes == 1:
             run_bundle(config_file=[TRAIN], **settings)
         else:
-            launcher = [
-                sys.executable,
-                "-m",
-                "torch.distributed.run",
-                "--nproc_per_node=2",
-                "-m",
-                "monai.bundle",
-                "run",
-            ]
             files = f"['{TRAIN}','bundles/mtl/multi_gpu_train.json']"
-            finished = subprocess.run(
-                [*launcher, "--config_file", files, *_arguments(settings)],
-                env={**_environment(), "OMP_NUM_THREADS": "1"},
-                capture_output=True,
-                text=True,
-                cwd=ROOT,
-                check=False,
-                timeout=240,
-            )
+            launcher = ["torch.distributed.run", "--nproc_per_node=2", "-m", "monai.bundle", "run"]
+            finished = _finish([*launcher, "--config_file", files, *_arguments(settings)], OMP_NUM_THREADS="1")
             assert finished.returncode == 0, finished.stdout + finished.stderr
             assert finished.stdout.count("epoch 1/1") == 1, "only one process speaks"
         results.append(json.loads((run_dir / "results.json").read_text())["metrics"])
@@ -117,15 +114,8 @@ def test_two_processes_agree_with_one(tiny_settings: dict[str, Any]) -> None:
 
 
 def test_several_processes_without_the_overlay_are_refused(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-m", "monai.bundle", "run", "--config_file", TRAIN, "--run_dir", str(tmp_path / "run")],
-        env={**_environment(), "WORLD_SIZE": "2"},
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-        timeout=120,
-    )
+    command = ["monai.bundle", "run", "--config_file", TRAIN, "--run_dir", str(tmp_path / "run")]
+    finished = _finish(command, WORLD_SIZE="2")
     assert finished.returncode == 1
     assert "Add the overlay multi_gpu_train.json" in finished.stdout
     assert "Traceback" not in finished.stdout + finished.stderr

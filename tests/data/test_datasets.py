@@ -19,6 +19,7 @@ from monai.transforms import Compose, RandFlipd, RandRotated, Transform
 from monai_ich.data.caching import ArrayCache, fingerprint
 from monai_ich.data.datasets import SliceDataset
 from monai_ich.data.samplers import Draw, EpochSampler
+from monai_ich.data.store import SliceStore
 from monai_ich.utils.errors import ConfigurationError, ImageReadError, ManifestError
 from monai_ich.utils.keys import MARKERS, Key
 
@@ -93,14 +94,15 @@ def frame(tmp_path: Path) -> pd.DataFrame:
 
 @pytest.fixture
 def make(tmp_path: Path, frame: pd.DataFrame) -> Callable[..., SliceDataset]:
-    def build(table: pd.DataFrame = frame, **change: Any) -> SliceDataset:
-        arguments = {
+    def build(table: pd.DataFrame = frame, split: str | None = None, **change: Any) -> SliceDataset:
+        of_dataset = {key: change.pop(key) for key in ("augmentation", "markers", "drop_unlabelled") if key in change}
+        of_store = {
             "preprocessing": _preprocessing(),
             "cache_dir": tmp_path / "cache",
             "progress": False,
             "num_workers": 0,
         } | change
-        return SliceDataset(table, tmp_path, **arguments)
+        return SliceDataset(SliceStore(table, tmp_path, **of_store), split, **of_dataset)
 
     return build
 
@@ -111,7 +113,7 @@ def test_samples_hold_what_the_rows_say(
 ) -> None:
     dataset = make() if cached else make(cache_dir=None)
     if cached:
-        dataset.prepare()
+        dataset.slices.prepare()
     for index in range(len(dataset)):
         sample, row = dataset[index], frame.iloc[index]
         stored = np.asarray(nib.load(tmp_path / row["image"]).dataobj, np.float32)
@@ -162,23 +164,49 @@ def test_unknown_labels_and_empty_sets(frame: pd.DataFrame, make: Callable[..., 
 def test_a_hit_decodes_nothing_and_change_decodes_again(
     tmp_path: Path, frame: pd.DataFrame, make: Callable[..., SliceDataset]
 ) -> None:
-    make().prepare()
+    make().slices.prepare()
     assert len(LoadStub.decoded) == 8 + 6  # eight image slices, six masks
     LoadStub.decoded.clear()
     again = make()
-    again.prepare()
+    again.slices.prepare()
     before = again[0]["image"]
     assert LoadStub.decoded == []
-    make(preprocessing=_preprocessing(scale=50.0)).prepare()
+    make(preprocessing=_preprocessing(scale=50.0)).slices.prepare()
     assert len(LoadStub.decoded) == 14
     LoadStub.decoded.clear()
     changed = tmp_path / "s1.nii"
     content = changed.read_bytes()
     changed.write_bytes(content[:-2] + b"\x07\x00")
     os.utime(changed, ns=(1, 1))
-    make().prepare()
+    make().slices.prepare()
     assert set(LoadStub.decoded) == {"s1.nii", "s1_m.nii"}
     np.testing.assert_array_equal(again[0]["image"], before)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_study_in_several_splits_is_decoded_once(
+    tmp_path: Path, frame: pd.DataFrame, make: Callable[..., SliceDataset], cached: bool
+) -> None:
+    table = frame.sort_values("key").assign(split=["train", "val", "test_a", "train", "val", "test_a", "train", "val"])
+    cache_dir = tmp_path / "cache" if cached else None
+    store = SliceStore(table, tmp_path, _preprocessing(), cache_dir, progress=False, num_workers=0)
+    datasets = {split: SliceDataset(store, split) for split in ("train", "val", "test_a")}
+    for split, dataset in datasets.items():
+        for index in range(len(dataset)):
+            assert dataset[index]["key"] in table["key"][table["split"] == split].tolist()
+    assert sum(map(len, datasets.values())) == len(table)
+    assert len(LoadStub.decoded) == 8 + 6  # each image slice and each mask slice of the table, once
+    if cached:
+        LoadStub.decoded.clear()
+        make(table.assign(split=table["split"].to_numpy()[::-1]), split="train").slices.prepare()
+        assert LoadStub.decoded == []  # another split of the same slices decodes nothing
+
+
+def test_only_the_studies_asked_for_are_prepared(frame: pd.DataFrame, make: Callable[..., SliceDataset]) -> None:
+    table = frame.assign(split=np.where(frame["study_id"] == "s2", "test_a", "train"))
+    dataset = make(table, split="test_a")
+    dataset.slices.prepare(dataset.rows)
+    assert set(LoadStub.decoded) == {"s2.nii", "s2_m.nii"}
 
 
 def test_half_written_files_are_never_read(
@@ -190,7 +218,7 @@ def test_half_written_files_are_never_read(
         dataset[0]
     monkeypatch.undo()
     assert list((tmp_path / "cache").iterdir()) == []
-    dataset.prepare()
+    dataset.slices.prepare()
     good = dataset[0]["image"]
     for path in (tmp_path / "cache").glob("*.image.npy"):
         path.write_bytes(path.read_bytes()[:-100])  # a full disk, say
@@ -209,7 +237,7 @@ def test_all_faults_of_all_studies_together_and_the_rest_is_kept(
     table.loc[table["study_id"] == "s1", "image"] = FAULTY
     table.loc[table["key"] == "s3/1", "image"] = "gone.nii"
     with pytest.raises(ImageReadError) as caught:
-        make(table).prepare()
+        make(table).slices.prepare()
     assert FAULTY in str(caught.value)
     assert "gone.nii" in str(caught.value)
     assert "cannot be used" in str(caught.value)
@@ -222,7 +250,7 @@ def test_all_faults_of_all_studies_together_and_the_rest_is_kept(
 
 def test_a_file_that_breaks_in_mid_run_is_named_with_its_key(tmp_path: Path, frame: pd.DataFrame) -> None:
     (tmp_path / "s2.nii").unlink()
-    dataset = SliceDataset(frame[frame["study_id"] == "s2"], tmp_path, _preprocessing(), progress=False)
+    dataset = SliceDataset(SliceStore(frame[frame["study_id"] == "s2"], tmp_path, _preprocessing(), progress=False))
     with pytest.raises(ImageReadError, match=r"cannot be used any more(.|\n)*s2/\d: .*s2\.nii: cannot be read"):
         dataset[0]
 
@@ -235,7 +263,7 @@ def _epoch(dataset: SliceDataset, num_workers: int, rank: int = 0, world_size: i
 
 def test_batches_do_not_depend_on_workers_or_ranks(make: Callable[..., SliceDataset]) -> None:
     dataset = make(augmentation=_augmentation())
-    dataset.prepare()
+    dataset.slices.prepare()
     alone, with_workers = _epoch(dataset, 0), _epoch(dataset, 2)
     shares = [_epoch(dataset, 0, rank, 2) for rank in (1, 0)][::-1]
     assert len(alone) == 2
@@ -275,7 +303,7 @@ def test_an_augmenting_set_wants_a_seed(make: Callable[..., SliceDataset]) -> No
 
 def test_preprocessing_of_the_wrong_shape_is_refused(make: Callable[..., SliceDataset]) -> None:
     with pytest.raises(ConfigurationError, match=r"expected image and mask \(\d,S,S\), got \(1, 4, 4\)"):
-        make(preprocessing=lambda item: {"image": np.zeros((1, 4, 4)), "mask": np.zeros((1, 4, 4))}).prepare()
+        make(preprocessing=lambda item: {"image": np.zeros((1, 4, 4)), "mask": np.zeros((1, 4, 4))}).slices.prepare()
 
 
 def test_fingerprints_tell_parameters_apart_and_ignore_random_states() -> None:
@@ -300,8 +328,8 @@ def test_memory_and_file_caches_agree(tmp_path: Path) -> None:
 def test_several_processes_fill_the_same_cache_and_report_the_same_faults(
     tmp_path: Path, frame: pd.DataFrame, make: Callable[..., SliceDataset]
 ) -> None:
-    make(cache_dir=tmp_path / "alone").prepare()
-    make(num_workers=2).prepare()
+    make(cache_dir=tmp_path / "alone").slices.prepare()
+    make(num_workers=2).slices.prepare()
     alone, together = (sorted((tmp_path / name).iterdir()) for name in ("alone", "cache"))
     assert [path.name for path in alone] == [path.name for path in together]
     assert len(alone) == 2 * 3
@@ -309,8 +337,8 @@ def test_several_processes_fill_the_same_cache_and_report_the_same_faults(
     (tmp_path / "s1.nii").unlink()
     (tmp_path / "flat0.nii").unlink()
     with pytest.raises(ImageReadError, match=r"^files of the data set cannot be used(.|\n)*s1\.nii: cannot be read"):
-        make(num_workers=2).prepare()
+        make(num_workers=2).slices.prepare()
     with pytest.raises(ConfigurationError, match=r"^preprocessing: expected image and mask"):
         make(
             num_workers=2, preprocessing=lambda i: {"image": np.zeros((9, 4, 4)), "mask": np.zeros((9, 4, 4))}
-        ).prepare()
+        ).slices.prepare()
