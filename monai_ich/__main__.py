@@ -75,6 +75,44 @@ def predict_example(
     predict_with_run(newest_complete_run(runs_dir), example_slice(), output_dir)
 
 
+@cli.command()
+def table(
+    output_dir: Annotated[Path, typer.Option(help="Folder of the table and its runs.")] = Path("tables/table1"),
+    rows: Annotated[list[str] | None, typer.Option(help="Rows, by name or file; repeat or separate by commas.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs a row, seeds 0, 1, ...; the paper has five.")] = 5,
+    manifest: Annotated[str, typer.Option(help="The manifest's CSV; the config's if not given.")] = "",
+    recipe: Annotated[str, typer.Option(help="demo: minutes a run on a CPU; paper: section 4.2.")] = "demo",
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value for every run; repeat.")] = None,
+    reference: Annotated[str, typer.Option(help="The row compared with; Swin Transformer if not given.")] = "",
+    seg_reference: Annotated[str, typer.Option(help="The same for the IoU; Swin-Unet if not given.")] = "",
+    marker: Annotated[str, typer.Option(help="The marker of the columns; the first if not given.")] = "",
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of patients.")] = 2000,
+    bundle: Annotated[Path, typer.Option(help="Folder of the rows' configs.")] = Path("bundles/mtl"),
+    train: Annotated[bool, typer.Option(help="--no-train: only the table, from saved predictions.")] = True,
+) -> None:
+    """Train the paper's Table 1 for your data, resumably, and write it with intervals, differences and warnings."""
+    from monai_ich.apps.table import TableRequest, make_table
+    from monai_ich.apps.table_results import Analysis
+
+    analysis = Analysis(reference, seg_reference, marker, resamples)
+    request = TableRequest(output_dir, rows or (), seeds, bundle, manifest, recipe, settings or (), analysis, train)
+    raise typer.Exit(make_table(request))
+
+
+@cli.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A complete run's directory.")],
+    output: Annotated[Path, typer.Argument(help="Folder to make, a MONAI bundle; its zip goes beside it.")],
+    manifest: Annotated[Path | None, typer.Option(help="The run's manifest; as it was trained if not given.")] = None,
+    version: Annotated[str, typer.Option(help="Version of the bundle.")] = "1.0.0",
+    force: Annotated[bool, typer.Option(help="Replace a bundle that is there already.")] = False,
+) -> None:
+    """Export a run to share it: a MONAI bundle with TorchScript, ONNX and a model card, as folder and zip."""
+    from monai_ich.apps import export_run
+
+    export_run(run, output, manifest=manifest, version=version, force=force)
+
+
 def main() -> None:
     """Runs the command line; an error that is the user's to mend is shown without a traceback."""
     try:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from monai_ich.handlers import MLflowTracker, PredictionMetrics, load_weights
 from monai_ich.metrics import PredictionTable
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ManifestError
+from monai_ich.utils.files import replace_json
 from monai_ich.visualize import confusion_figure, panel_figure, precision_recall_figure, roc_figure
 
 # A column of the final table, and the metric that it shows.
@@ -125,7 +125,7 @@ class Evaluation:
             self.tracker.log_artifact(path, "figures")
         content = {"epoch": epoch, "threshold": self.threshold, "metrics": self.results}
         # last of all: its presence says that the run is complete
-        self.output.results.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        replace_json(self.output.results, content)
         self.tracker.log_artifact(self.output.results)
 
     def _figures(self) -> dict[str, Any]:
@@ -140,10 +140,10 @@ class Evaluation:
         return figures
 
     def _panel(self, dataset: SliceDataset, table: PredictionTable) -> Any:
-        """Draws slices with the marker first: what a reader wants to see is whether the dark region is found."""
+        """Draws slices with the marker first (without a classifier, with blood): what a reader looks for."""
         frame = table.frame
-        label = f"label_{self.markers[0]}"
-        order = frame.sort_values(label, ascending=False, kind="stable") if label in frame else frame
+        wanted = f"label_{self.markers[0]}" if self.markers else "seg_area"
+        order = frame.sort_values(wanted, ascending=False, kind="stable") if wanted in frame else frame
         half = PANEL_SLICES // 2
         chosen = [int(i) for i in [*order["index"][:half], *order["index"][-half:]]]
         samples = [dataset[i] for i in chosen]

@@ -14,6 +14,7 @@ import ignite.distributed as idist
 import torch
 
 from monai_ich.utils.errors import RunDirectoryError
+from monai_ich.utils.files import replace_json
 from monai_ich.utils.provenance import git_commit, machine, package_versions
 
 CONFIG_NAME = "train.json"
@@ -162,9 +163,9 @@ def _write_new(path: Path, config: dict[str, Any]) -> None:
         if companion.is_file() and companion.resolve() != (path / name).resolve():
             shutil.copyfile(companion, path / name)
     record = {"git_commit": git_commit(), "packages": package_versions(), "machine": machine()}
-    (path / "provenance.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    replace_json(path / "provenance.json", record)
 
 
 def _write_config(path: Path, config: dict[str, Any]) -> None:
     kept = {**config, "bundle_root": path.as_posix(), "run_dir": path.as_posix(), "resume": False}
-    (path / CONFIG_NAME).write_text(json.dumps(kept, indent=4) + "\n", encoding="utf-8")
+    replace_json(path / CONFIG_NAME, kept, indent=4)

@@ -72,6 +72,7 @@ _NOT_NEGATIVE = Setting("a number of at least 0", lambda v: _is_number(v) and v 
 _FRACTION = Setting("a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1)
 
 SETTINGS: dict[str, Setting] = {
+    "row": _TEXT,
     "run_name": Setting("a name without a slash", lambda v: isinstance(v, str) and bool(v) and "/" not in v),
     "runs_dir": _TEXT,
     "run_dir": _PATH_OR_EMPTY,
@@ -91,6 +92,9 @@ SETTINGS: dict[str, Setting] = {
     "tasks": _some_of(TASKS, "['cls','seg','rec']"),
     "size": _one_of(*SWIN_SIZES),
     "pretrained": _PATH_OR_EMPTY,
+    "segmentation_stage": Setting("the overlay of a segmentation row, or {}", lambda v: isinstance(v, dict)),
+    "segmentation_run": _PATH_OR_EMPTY,
+    "segmentation_checkpoint": _PATH_OR_EMPTY,
     "loss_weights": Setting(
         "a number of at least 0 for every task, such as {'cls': 0.4, 'seg': 0.6}",
         lambda v: isinstance(v, dict) and set(v) <= set(TASKS) and all(_is_number(w) and w >= 0 for w in v.values()),

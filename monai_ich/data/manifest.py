@@ -19,12 +19,12 @@ from monai_ich.data.manifest_card import (
     dump_card,
     is_window,
     load_card,
-    replace_file,
     sha256_of,
 )
 from monai_ich.data.manifest_cells import read_bytes, read_cells, text_frame, typed_frame
 from monai_ich.data.splits import protocol_counts
 from monai_ich.utils.errors import FaultList, ManifestError
+from monai_ich.utils.files import replace_file
 from monai_ich.utils.keys import MARKERS, Split
 
 MOST_FAULTS = 60

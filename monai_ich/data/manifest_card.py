@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +73,3 @@ def is_window(window_hu: object) -> bool:
 def dump_card(card: dict[str, Any]) -> bytes:
     """The card's bytes: the same card gives the same bytes."""
     return (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Writes `data` to a temporary file beside `path`, then renames it, so that no half-written file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        # mkstemp makes files that only their owner can read; a manifest is shared like any other file
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -16,15 +16,16 @@ def parameter_groups(network: nn.Module, classifier_lr_factor: float = 1.0) -> l
     """Returns an optimizer's parameter groups: the classifier's, at a multiple of the rate and without decay; the rest.
 
     From random weights the encoder's features drift while the decoders learn, and a linear classifier must follow.
+    Frozen parameters, those that do not require gradients, are in no group.
 
     Args:
         network: a network with `heads`, of which `cls` may be one.
         classifier_lr_factor: times the learning rate; the paper, which starts from ImageNet weights, has 1.
     """
     heads = cast(nn.ModuleDict, network.heads)
-    classifier = list(heads[Task.CLS].parameters()) if Task.CLS in heads else []
+    classifier = [p for p in heads[Task.CLS].parameters() if p.requires_grad] if Task.CLS in heads else []
     own = {id(parameter) for parameter in classifier}
-    rest = [parameter for parameter in network.parameters() if id(parameter) not in own]
+    rest = [parameter for parameter in network.parameters() if parameter.requires_grad and id(parameter) not in own]
     groups: list[dict[str, Any]] = [{"params": rest, LR_FACTOR: 1.0}]
     if classifier:
         groups.append({"params": classifier, LR_FACTOR: classifier_lr_factor, "weight_decay": 0.0})

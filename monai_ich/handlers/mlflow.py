@@ -21,6 +21,7 @@ from monai.utils import CommonKeys
 
 from monai_ich.engines import rank
 from monai_ich.handlers.engine_state import output_of
+from monai_ich.utils.files import replace_json
 from monai_ich.utils.provenance import git_commit
 
 IDENTITY_FILE = "mlflow.json"
@@ -83,8 +84,7 @@ class MLflowTracker:
             tags["mlflow.source.git.commit"] = commit
         run = self.client.create_run(experiment_id, run_name=self.run_name, tags=tags)
         identity = {"run_id": run.info.run_id, "tracking_uri": self.tracking_uri, "experiment": self.experiment_name}
-        self.identity.parent.mkdir(parents=True, exist_ok=True)
-        self.identity.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
+        replace_json(self.identity, identity)
         params = [Param(name, str(value)) for name, value in self.params.items()]
         self.client.log_batch(run.info.run_id, params=params)
         return run.info.run_id

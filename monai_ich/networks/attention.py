@@ -43,7 +43,7 @@ def shift_mask(height: int, width: int, window: int, shift: int, device: torch.d
         float32 (windows, window**2, window**2): 0 within a region, `MASKED_SCORE` across regions. Windows are in
         row-major order. Source: Swin Transformer (arXiv 2103.14030), section 3.2, "efficient batch computation".
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # the same graph whether or not it ran before
         return _build_shift_mask(height, width, window, shift, device)
     key = (height, width, window, shift, device)
     mask = _SHIFT_MASKS.get(key)

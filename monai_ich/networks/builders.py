@@ -1,19 +1,18 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""The paper's network by the name of its size; builders hold sizes only."""
+"""MTL-Swin-Unet, Swin-Unet and Swin Transformer by the names of their sizes."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from torch import nn
 
 from monai_ich.networks.heads import ClassificationHead, SwinDecoder
 from monai_ich.networks.multitask import MultiTaskNet
 from monai_ich.networks.pretrained import load_pretrained_encoder
+from monai_ich.networks.sizes import SWIN_SIZES, look_up_size
 from monai_ich.networks.swin import SwinEncoder
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import Task
@@ -22,38 +21,6 @@ logger = logging.getLogger(__name__)
 
 SEG_CLASSES = 2  # background, haematoma
 REC_CHANNELS = 1  # the windowed slice itself
-
-
-@dataclass(frozen=True)
-class SwinSize:
-    """What a named size stands for; see `SwinEncoder` for the fields."""
-
-    embed_dim: int = 96
-    depths: tuple[int, ...] = (2, 2, 2, 2)
-    num_heads: tuple[int, ...] = (3, 6, 12, 24)
-    window_size: int = 7
-    in_channels: int = 3
-    drop_path_rate: float = 0.2
-    standardise_pooled: bool = False
-
-
-# The paper, section 4.2: "unless stated, stage 3 has 2 blocks and C = 96". `demo` is not the paper's: it trains on a
-# CPU in minutes, and its window of 4 divides the maps of a 128 x 128 image (32, 16, 8, 4) without padding.
-SWIN_SIZES = MappingProxyType(
-    {
-        "demo": SwinSize(
-            embed_dim=32,
-            num_heads=(2, 4, 8, 16),
-            window_size=4,
-            in_channels=1,
-            drop_path_rate=0.0,
-            standardise_pooled=True,
-        ),
-        "default": SwinSize(),
-        "tiny": SwinSize(depths=(2, 2, 6, 2)),
-        "base": SwinSize(embed_dim=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32)),
-    }
-)
 
 
 def swin_encoder(
@@ -67,7 +34,7 @@ def swin_encoder(
     Raises:
         ConfigurationError: the size is unknown.
     """
-    spec = _look_up_size(size)
+    spec = look_up_size(size, SWIN_SIZES)
     return SwinEncoder(
         in_channels=spec.in_channels if in_channels is None else in_channels,
         embed_dim=spec.embed_dim,
@@ -111,7 +78,7 @@ def mtl_swin_unet(
     """
     tasks = _check_tasks(tasks, num_markers)
     encoder = swin_encoder(size, window_size, in_channels, drop_path_rate)
-    standardise = _look_up_size(size).standardise_pooled if standardise_pooled is None else standardise_pooled
+    standardise = SWIN_SIZES[size].standardise_pooled if standardise_pooled is None else standardise_pooled
     network = MultiTaskNet(encoder, {task: _build_head(task, encoder, num_markers, standardise) for task in tasks})
     if pretrained is not None:
         logger.info(load_pretrained_encoder(network, pretrained, mirror=mirror).summary())
@@ -120,7 +87,7 @@ def mtl_swin_unet(
 
 def _build_head(task: str, encoder: SwinEncoder, num_markers: int, standardise: bool) -> nn.Module:
     if task == Task.CLS:
-        return ClassificationHead(encoder.channels[-1], 2 if num_markers == 1 else num_markers, standardise)
+        return classification_head(encoder.channels[-1], num_markers, standardise)
     return SwinDecoder(
         out_channels=SEG_CLASSES if task == Task.SEG else REC_CHANNELS,
         embed_dim=encoder.channels[0],
@@ -132,12 +99,15 @@ def _build_head(task: str, encoder: SwinEncoder, num_markers: int, standardise: 
     )
 
 
-def _look_up_size(size: str) -> SwinSize:
-    if size not in SWIN_SIZES:
-        raise ConfigurationError(
-            f"The network's size is one of {list(SWIN_SIZES)}, but {size!r} came.{did_you_mean(str(size), SWIN_SIZES)}"
-        )
-    return SWIN_SIZES[size]
+def classification_head(in_channels: int, num_markers: int, standardise: bool) -> ClassificationHead:
+    """Two logits for one marker (cross entropy), else one logit a marker."""
+    return ClassificationHead(in_channels, 2 if num_markers == 1 else num_markers, standardise)
+
+
+def check_num_markers(faults: FaultList, num_markers: int) -> None:
+    """Adds a fault unless `num_markers` is a positive whole number."""
+    if isinstance(num_markers, bool) or not isinstance(num_markers, int) or num_markers < 1:
+        faults.add(f"num_markers is a whole number from 1 on, but {num_markers!r} came")
 
 
 def _check_tasks(tasks: Sequence[str], num_markers: int) -> tuple[str, ...]:
@@ -153,7 +123,6 @@ def _check_tasks(tasks: Sequence[str], num_markers: int) -> tuple[str, ...]:
     for task in tasks:
         if task not in known:
             faults.add(f"tasks holds {task!r}, expected one of {known}.{did_you_mean(str(task), known)}")
-    if isinstance(num_markers, bool) or not isinstance(num_markers, int) or num_markers < 1:
-        faults.add(f"num_markers is a whole number from 1 on, but {num_markers!r} came")
+    check_num_markers(faults, num_markers)
     faults.raise_if_any(ConfigurationError)
     return tuple(str(task) for task in tasks)

@@ -74,8 +74,11 @@ class HeadOutput(nn.Module):
                     f"The network has heads for {list(network.tasks)}, but the output of {task!r} was asked for: "
                     f"name one of its heads.{did_you_mean(task, network.tasks)}"
                 )
+            mode = network.training
             network = MultiTaskNet(network.encoder, {task: network.heads[task]})
+            network.training = mode  # exporters restore the mode that they find here, in all children too
         self.network = network
+        self.training = network.training
         self.task = str(task)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Initialises an encoder, and the decoders that mirror it, from published Swin weights, and says what was done."""
+"""Initialises an encoder, and the decoders that mirror it, from published weights, and says what was done."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from monai_ich.networks.heads import SwinDecoder
+from monai_ich.networks.layouts import EncoderWeights, WeightFamily
 from monai_ich.networks.pretrained_files import KNOWN_WEIGHTS, locate_weights, read_weights
-from monai_ich.networks.pretrained_layouts import EncoderWeights, to_encoder_weights
-from monai_ich.networks.swin import SwinEncoder
 from monai_ich.utils.errors import PretrainedWeightsError
 
 __all__ = ["KNOWN_WEIGHTS", "LoadReceipt", "load_pretrained_encoder"]
+
+_STATISTICS = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class LoadReceipt:
     Attributes:
         source: the path or name that was asked for.
         layout: the layout that was found in the file.
-        fraction: share of the encoder's parameters that was filled, 0 to 1.
+        fraction: share of the encoder's parameters and running statistics that was filled, 0 to 1.
         loaded: keys of the encoder that were filled.
         mirrored: parameters of the network's decoders that were filled with those of the mirrored encoder stage.
         interpolated: keys of the encoder whose bias table was resampled to another window.
@@ -34,6 +34,7 @@ class LoadReceipt:
         mismatched: keys of the encoder for which the file's tensor has another shape, with both shapes.
         left_out: keys of the file that were not used.
         missing: keys of the encoder that were not filled.
+        note: what the file's keys cannot tell, and the reader has to know.
     """
 
     source: str
@@ -46,11 +47,12 @@ class LoadReceipt:
     mismatched: tuple[str, ...]
     left_out: tuple[str, ...]
     missing: tuple[str, ...]
+    note: str = ""
 
     def summary(self) -> str:
         """One paragraph for a log."""
         parts = [
-            f"Pretrained encoder: {self.fraction:.1%} of the parameters ({len(self.loaded)} tensors) from "
+            f"Pretrained encoder: {self.fraction:.1%} of the weights ({len(self.loaded)} tensors) from "
             f"{self.source} ({self.layout} layout)",
             _some("mirrored into the decoders", self.mirrored),
             _some("bias tables resampled to another window", self.interpolated),
@@ -58,6 +60,7 @@ class LoadReceipt:
             _some("of another shape", self.mismatched),
             _some("not filled", self.missing),
             _some("of the file left out", self.left_out),
+            self.note,
         ]
         return "; ".join(part for part in parts if part) + "."
 
@@ -69,68 +72,107 @@ def _some(what: str, keys: tuple[str, ...]) -> str:
 def load_pretrained_encoder(
     network: nn.Module, path_or_name: str | Path, *, mirror: bool = True, minimum_fraction: float = 0.9
 ) -> LoadReceipt:
-    """Fills a network's Swin encoder from a checkpoint; the network is left as it was when that fails.
+    """Fills a network's encoder from a checkpoint; the network is left as it was when that fails.
 
-    Official Swin, timm, Hugging Face and MONAI layouts are told apart by their keys. Where the file is deeper than
-    the encoder, each stage takes its first blocks, as public Swin-Unet does with Swin-T. Bias tables of another
-    window are resampled (bicubic) as the official loader does. Three input channels are summed into one.
+    Layouts are told apart by their keys (`layouts/`). Running statistics of normalisations are weights too. Where a
+    Swin file is deeper than the encoder, each stage takes its first blocks, as public Swin-Unet does with Swin-T, and
+    bias tables of another window are resampled (bicubic) as the official loader does. Three input channels are summed
+    into one.
 
     Args:
-        network: a `SwinEncoder`, or a network with one as its `encoder`.
+        network: an encoder with a `weight_family` (Swin, ResNet, EfficientNet), or a network with one as its
+            `encoder` or as its encoder's `trainable` part.
         path_or_name: a file, `hf://owner/repository[@revision]/file`, or a name of `KNOWN_WEIGHTS`.
         mirror: also copy encoder stage i to stage i of every `SwinDecoder`, where shapes agree (Swin-Unet).
-        minimum_fraction: share of the encoder's parameters that must be filled, 0 to 1.
+        minimum_fraction: share of the encoder's weights that must be filled, 0 to 1.
 
     Returns:
         What was loaded, mirrored, changed and left out.
 
     Raises:
-        PretrainedWeightsError: the weights cannot be found, fetched or read, their layout is unknown, or they fill
-            less than `minimum_fraction` of the encoder.
+        PretrainedWeightsError: the weights cannot be found, fetched or read, their layout is unknown, they were
+            trained in another convention than the encoder's, or they fill less than `minimum_fraction` of it, not
+            its first layer, or not the running statistics of a normalisation that they fill.
     """
-    encoder = _encoder_of(network)
-    weights = to_encoder_weights(read_weights(locate_weights(path_or_name)))
-    fit = _fit(weights, encoder)
-    parameters = dict(encoder.named_parameters())
-    total = sum(parameter.numel() for parameter in parameters.values())
-    fraction = sum(tensor.numel() for tensor in fit.tensors.values()) / total
+    encoder, family = _encoder_of(network)
+    weights = family.convert(read_weights(locate_weights(path_or_name)))
+    _check_convention(weights, encoder, family)
+    targets = _targets(encoder)
+    fit = _fit(weights, targets, family)
+    filled, total = (sum(t.numel() for t in tensors.values()) for tensors in (fit.tensors, targets))
     receipt = LoadReceipt(
         source=str(path_or_name),
         layout=weights.layout,
-        fraction=fraction,
+        fraction=filled / total,
         loaded=tuple(fit.tensors),
         mirrored=tuple(_mirror_targets(network, fit.tensors)) if mirror else (),
         interpolated=tuple(fit.interpolated),
         adapted=tuple(fit.adapted),
         mismatched=tuple(fit.mismatched),
-        left_out=_left_out(weights, fit.tensors),
-        missing=tuple(key for key in parameters if key not in fit.tensors),
+        left_out=_left_out(weights, {family.canonical(key) for key in fit.tensors}),
+        missing=tuple(key for key in targets if key not in fit.tensors),
+        note=weights.note,
     )
-    if fraction < minimum_fraction:
-        raise PretrainedWeightsError(
-            f"Expected weights for at least {minimum_fraction:.0%} of the encoder's parameters, but less fits: take a "
-            f"file of the network's own size, or lower `minimum_fraction`. {receipt.summary()}"
-        )
+    _check_enough(receipt, family, minimum_fraction)
     with torch.no_grad():
         for key, tensor in fit.tensors.items():
-            parameters[key].copy_(tensor)
+            targets[key].copy_(tensor)
         for target, key in _mirror_targets(network, fit.tensors).items() if mirror else ():
             network.get_parameter(target).copy_(fit.tensors[key])
     return receipt
 
 
-def _encoder_of(network: nn.Module) -> SwinEncoder:
-    encoder = network if isinstance(network, SwinEncoder) else getattr(network, "encoder", None)
-    if not isinstance(encoder, SwinEncoder):
+def _encoder_of(network: nn.Module) -> tuple[nn.Module, WeightFamily]:
+    encoder = getattr(network, "encoder", None)
+    for candidate in (network, encoder, getattr(encoder, "trainable", None)):
+        family = getattr(candidate, "weight_family", None)
+        if isinstance(candidate, nn.Module) and isinstance(family, WeightFamily):
+            return candidate, family
+    raise PretrainedWeightsError(
+        "Expected an encoder that published weights exist for (Swin, ResNet, EfficientNet), or a network that has one "
+        f"as `encoder`, but a {type(network).__name__} came: train it from scratch."
+    )
+
+
+def _check_convention(weights: EncoderWeights, encoder: nn.Module, family: WeightFamily) -> None:
+    for name, expected in weights.presupposes.items():
+        if getattr(encoder, name) != expected:
+            raise PretrainedWeightsError(
+                f"The {family.name} weights are of the layout {weights.layout!r}, whose networks are built with "
+                f"{name}={expected!r}, but this one has {name}={getattr(encoder, name)!r} and would compute other "
+                f"numbers from them: set `{name}` of the network to {expected!r}, or take other weights."
+            )
+
+
+def _check_enough(receipt: LoadReceipt, family: WeightFamily, minimum_fraction: float) -> None:
+    if receipt.fraction < minimum_fraction:
         raise PretrainedWeightsError(
-            f"Expected a SwinEncoder, or a network that has one as `encoder`, but a {type(network).__name__} came: "
-            "Swin weights fit no other encoder."
+            f"Expected weights for at least {minimum_fraction:.0%} of the encoder's parameters, but less fits: take a "
+            f"file of the network's own size, or lower `minimum_fraction`. {receipt.summary()}"
         )
-    return encoder
+    if family.input_kernel not in map(family.canonical, receipt.loaded):
+        raise PretrainedWeightsError(
+            f"The file's first layer does not fit {family.input_kernel}, so it is of another variant of {family.name}: "
+            f"take a file of the network's own variant. {receipt.summary()}"
+        )
+    loaded = set(receipt.loaded)
+    for key in receipt.missing:
+        module, _, name = key.rpartition(".")
+        if name in _STATISTICS and f"{module}.weight" in loaded:
+            raise PretrainedWeightsError(
+                f"The file holds the weights of {module} without its {name}, which would normalise wrongly: give a "
+                f"checkpoint with its buffers. {receipt.summary()}"
+            )
+
+
+def _targets(encoder: nn.Module) -> dict[str, Tensor]:
+    """What a file can fill: parameters, and the buffers that are weights too (running statistics)."""
+    statistics = {key: buffer for key, buffer in encoder.named_buffers() if key.endswith(_STATISTICS)}
+    return {**dict(encoder.named_parameters()), **statistics}
 
 
 class _Fit:
-    """The file's tensors in the shapes of the encoder's parameters, and what was done to get there."""
+    """The file's tensors in the shapes of the encoder's, and what was done to get there."""
 
     def __init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}
@@ -139,31 +181,24 @@ class _Fit:
         self.mismatched: list[str] = []
 
 
-def _fit(weights: EncoderWeights, encoder: SwinEncoder) -> _Fit:
+def _fit(weights: EncoderWeights, targets: dict[str, Tensor], family: WeightFamily) -> _Fit:
     fit = _Fit()
-    for key, parameter in encoder.named_parameters():
-        if key not in weights.tensors:
+    for key, target in targets.items():
+        name = family.canonical(key)
+        if name not in weights.tensors:
             continue
-        tensor = weights.tensors[key]
-        if tensor.shape == parameter.shape:
+        tensor = weights.tensors[name]
+        if tensor.shape == target.shape:
             fit.tensors[key] = tensor
-        elif key.endswith("relative_position_bias_table") and tensor.shape[1:] == parameter.shape[1:]:
-            fit.tensors[key] = resample_bias_table(tensor, parameter.shape[0])
+        elif (resampled := family.resample(name, tensor, target)) is not None:
+            fit.tensors[key] = resampled
             fit.interpolated.append(key)
-        elif key == "patch_embed.proj.weight" and _differs_in_channels_only(tensor, parameter):
-            fit.tensors[key] = _adapt_channels(tensor, parameter.shape[1])
+        elif name == family.input_kernel and _differs_in_channels_only(tensor, target):
+            fit.tensors[key] = _adapt_channels(tensor, target.shape[1])
             fit.adapted.append(key)
         else:
-            fit.mismatched.append(f"{key}: file {tuple(tensor.shape)}, network {tuple(parameter.shape)}")
+            fit.mismatched.append(f"{key}: file {tuple(tensor.shape)}, network {tuple(target.shape)}")
     return fit
-
-
-def resample_bias_table(table: Tensor, length: int) -> Tensor:
-    """Resamples a relative position bias table ((2w-1)**2, heads) to (`length`, heads), bicubic, as official Swin."""
-    old, new = round(table.shape[0] ** 0.5), round(length**0.5)
-    grid = table.float().T.reshape(1, -1, old, old)
-    grid = F.interpolate(grid, size=(new, new), mode="bicubic", align_corners=False)
-    return grid.reshape(-1, length).T
 
 
 def _differs_in_channels_only(tensor: Tensor, parameter: Tensor) -> bool:
@@ -189,6 +224,6 @@ def _mirror_targets(network: nn.Module, tensors: dict[str, Tensor]) -> dict[str,
     return targets
 
 
-def _left_out(weights: EncoderWeights, tensors: dict[str, Tensor]) -> tuple[str, ...]:
-    unused = [source for key, sources in weights.sources.items() if key not in tensors for source in sources]
+def _left_out(weights: EncoderWeights, used: set[str]) -> tuple[str, ...]:
+    unused = [source for key, sources in weights.sources.items() if key not in used for source in sources]
     return (*weights.unknown, *unused)

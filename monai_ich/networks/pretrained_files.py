@@ -19,15 +19,18 @@ from monai_ich.utils.errors import PretrainedWeightsError, did_you_mean
 
 HUB_PREFIX = "hf://"
 
-# ImageNet-1k classifiers of the Swin authors, as timm republishes them (MIT licence).
+# ImageNet-1k classifiers, as timm republishes them: of the Swin authors (MIT licence), of torchvision (its first
+# ResNet152, BSD 3-clause) and of the EfficientNet authors (convention "tensorflow", Apache 2.0).
 KNOWN_WEIGHTS = MappingProxyType(
     {
-        name: f"{HUB_PREFIX}timm/{name}.ms_in1k/model.safetensors"
-        for name in (
-            "swin_tiny_patch4_window7_224",
-            "swin_small_patch4_window7_224",
-            "swin_base_patch4_window7_224",
-        )
+        name: f"{HUB_PREFIX}timm/{repository}/model.safetensors"
+        for name, repository in {
+            "swin_tiny_patch4_window7_224": "swin_tiny_patch4_window7_224.ms_in1k",
+            "swin_small_patch4_window7_224": "swin_small_patch4_window7_224.ms_in1k",
+            "swin_base_patch4_window7_224": "swin_base_patch4_window7_224.ms_in1k",
+            "resnet152": "resnet152.tv_in1k",
+            "tf_efficientnet_b3": "tf_efficientnet_b3.in1k",
+        }.items()
     }
 )
 

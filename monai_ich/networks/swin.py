@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from monai.networks.blocks import PatchEmbed
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from monai_ich.networks.attention import FusedWindowAttention, fitted_window, shift_mask
-from monai_ich.utils.errors import ConfigurationError
+from monai_ich.networks.inputs import prepare_images
+from monai_ich.networks.layouts import WeightFamily
+from monai_ich.networks.layouts.swin import SWIN
 
 
 class ShiftedWindowBlock(SwinTransformerBlock):
@@ -123,6 +126,8 @@ class SwinEncoder(nn.Module):
     [(2, 12, 16, 24), (2, 24, 8, 12), (2, 48, 4, 6), (2, 96, 2, 3)]
     """
 
+    weight_family: ClassVar[WeightFamily] = SWIN
+
     def __init__(
         self,
         in_channels: int = 3,
@@ -170,9 +175,7 @@ class SwinEncoder(nn.Module):
         Raises:
             ConfigurationError: the input's channels or sides do not fit.
         """
-        self._check_input(x)
-        if x.shape[1] != self.in_channels:
-            x = x.expand(-1, self.in_channels, -1, -1)  # public Swin-Unet repeats greyscale to three channels
+        x = prepare_images(x, self.in_channels, self.stride)
         following = self.patch_embed(x).permute(0, 2, 3, 1)  # (B, H/4, W/4, C)
         maps = []
         for stage in self.layers:
@@ -180,25 +183,6 @@ class SwinEncoder(nn.Module):
             maps.append(out)
         maps[-1] = self.norm(maps[-1])
         return [level.permute(0, 3, 1, 2) for level in maps]
-
-    def _check_input(self, x: Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] not in (1, self.in_channels):
-            expected = "(B, 1, H, W)" if self.in_channels == 1 else f"(B, 1, H, W) or (B, {self.in_channels}, H, W)"
-            raise ConfigurationError(
-                f"The encoder expects images of shape {expected}, but {tuple(x.shape)} came: "
-                "add a channel axis to the image, or set `in_channels` of the network."
-            )
-        height, width = x.shape[2:]
-        if height % self.stride or width % self.stride or not height or not width:
-            raise ConfigurationError(
-                f"The encoder expects image sides that are multiples of {self.stride} pixels, but {height} x {width} "
-                f"came: resize or pad, for example to {_round_up(height, self.stride)} x "
-                f"{_round_up(width, self.stride)}."
-            )
-
-
-def _round_up(side: int, multiple: int) -> int:
-    return max(1, -(-side // multiple)) * multiple
 
 
 def init_swin_weights(module: nn.Module) -> None:

@@ -31,6 +31,14 @@ class RunDirectoryError(MonaiIchError):
     """A run's directory cannot be resumed, evaluated or written to as asked."""
 
 
+class ComparisonError(MonaiIchError):
+    """Predictions cannot be put into one table: other slices, another manifest or other settings."""
+
+
+class ExportError(MonaiIchError):
+    """A run cannot be exported, or an exported file does not compute what the network does."""
+
+
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """Returns " Did you mean 'x'?" for the option nearest to `name`, or an empty string when none is near.
 

@@ -2,5 +2,6 @@
 """Floor 2: figures of results."""
 
 from monai_ich.visualize.figures import confusion_figure, panel_figure, precision_recall_figure, roc_figure
+from monai_ich.visualize.intervals import forest_figure
 
-__all__ = ["confusion_figure", "panel_figure", "precision_recall_figure", "roc_figure"]
+__all__ = ["confusion_figure", "forest_figure", "panel_figure", "precision_recall_figure", "roc_figure"]

@@ -80,3 +80,15 @@ def test_the_classifier_has_a_rate_of_its_own_and_every_parameter_is_in_one_grou
     torch.optim.AdamW(parameter_groups(network, 5.0), lr=0.1)  # torch refuses a parameter in two groups
     del network.heads["cls"]
     assert len(parameter_groups(network)) == 1
+
+
+def test_frozen_parameters_are_in_no_group() -> None:
+    network = torch.nn.Module()
+    network.encoder = torch.nn.ModuleDict({"frozen": torch.nn.Linear(3, 3), "trainable": torch.nn.Linear(3, 3)})
+    network.heads = torch.nn.ModuleDict({"cls": torch.nn.Linear(6, 2)})
+    network.encoder["frozen"].requires_grad_(False)
+    rest, classifier = parameter_groups(network, 5.0)
+    assert [id(p) for p in rest["params"]] == [id(p) for p in network.encoder["trainable"].parameters()]
+    assert len(classifier["params"]) == 2
+    network.heads.requires_grad_(False)
+    assert len(parameter_groups(network)) == 1

@@ -137,12 +137,12 @@ def test_traced_head_equals_the_eager_one_for_other_batches(demo: MultiTaskNet, 
 
 
 def test_head_output_is_the_networks_own_and_runs_no_other_head(demo: MultiTaskNet, image: torch.Tensor) -> None:
-    head = HeadOutput(demo, "cls")
-    demo.eval()
+    head = HeadOutput(demo.eval(), "cls")
     with torch.no_grad():
         assert torch.equal(head(image), demo(image)["cls"])
     assert head.network.encoder is demo.encoder
     assert head.network.tasks == ("cls",)
+    assert (head.training, head.network.training) == (False, False), "exporters put all children into this mode"
 
 
 def test_head_output_of_any_network_with_dict_output(image: torch.Tensor) -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from monai_ich.networks import MultiTaskNet, SwinDecoder, SwinEncoder, load_pretrained_encoder, pretrained_files
-from monai_ich.networks.pretrained import resample_bias_table
+from monai_ich.networks.layouts.swin import resample_bias_table
 from monai_ich.utils.errors import PretrainedWeightsError
 
 State = dict[str, Tensor]

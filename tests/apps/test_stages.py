@@ -1,0 +1,108 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""The joint systems: a segmentation run first, whose encoder the second stage leaves as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from monai.bundle import run as run_bundle
+
+from monai_ich.utils.errors import ConfigurationError, MonaiIchError, RunDirectoryError
+
+pytestmark = pytest.mark.usefixtures("in_root")
+
+TRAIN = "bundles/mtl/train.json"
+FROZEN = "encoder.frozen."
+
+
+def _train(row: str, settings: dict[str, Any], **more: Any) -> Path:
+    run_bundle(config_file=[TRAIN, f"bundles/mtl/{row}.json"], **{**settings, **more})
+    return Path(more["run_dir"])
+
+
+def _weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return torch.load(checkpoint, weights_only=True)["model"]
+
+
+def _refusal(row: str, settings: dict[str, Any], **more: Any) -> BaseException:
+    with pytest.raises(RuntimeError) as caught:
+        _train(row, settings, **more)
+    cause: BaseException | None = caught.value
+    while cause is not None and not isinstance(cause, MonaiIchError):
+        cause = cause.__cause__
+    assert cause is not None
+    return cause
+
+
+@pytest.fixture(scope="module")
+def joint_run(tiny_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Joint-Learning, whose U-Net has running statistics that a forward pass in training mode would change."""
+    return tmp_path_factory.mktemp("joint") / "joint-learning"
+
+
+def test_the_frozen_encoder_is_bit_identical_after_training(tiny_settings: dict[str, Any], joint_run: Path) -> None:
+    _train("joint_learning", tiny_settings, run_dir=str(joint_run), max_epochs=2)
+    segmentation = _weights(joint_run / "segmentation/models/best.pt")
+    expected = {k.removeprefix("encoder."): v for k, v in segmentation.items() if k.startswith("encoder.")}
+    assert any(name.endswith("running_var") and not torch.all(v == 1) for name, v in expected.items())
+    for checkpoint in ("best.pt", "last.pt"):
+        weights = _weights(joint_run / "models" / checkpoint)
+        frozen = {k.removeprefix(FROZEN): v for k, v in weights.items() if k.startswith(FROZEN)}
+        assert frozen.keys() == expected.keys()
+        for name, tensor in expected.items():
+            assert tensor.equal(frozen[name]), name
+    assert json.loads((joint_run / "segmentation/train.json").read_text())["row"] == "U-Net"
+
+
+def test_the_second_stage_is_the_same_whether_the_first_was_just_trained_or_named(
+    tiny_settings: dict[str, Any], joint_run: Path, tmp_path: Path
+) -> None:
+    named = _train(
+        "joint_learning",
+        tiny_settings,
+        run_dir=str(tmp_path / "named"),
+        max_epochs=2,
+        segmentation_run=str(joint_run / "segmentation"),
+    )
+    assert not (named / "segmentation").exists()
+    whole, other = _weights(joint_run / "models/last.pt"), _weights(named / "models/last.pt")
+    assert whole.keys() == other.keys()
+    for name, tensor in whole.items():
+        assert tensor.equal(other[name]), name
+
+
+def test_going_on_with_the_second_stage_leaves_the_first_alone(tiny_settings: dict[str, Any], joint_run: Path) -> None:
+    files = sorted((joint_run / "segmentation").rglob("*.*"))
+    before = [path.stat().st_mtime_ns for path in files]
+    assert len(files) > 8
+    run_bundle(config_file=str(joint_run / "train.json"), max_epochs=3)
+    assert torch.load(joint_run / "models/last.pt", weights_only=True)["epoch"] == 3
+    assert [path.stat().st_mtime_ns for path in sorted((joint_run / "segmentation").rglob("*.*"))] == before
+
+
+def test_a_joint_run_is_evaluated_without_its_first_stage(joint_run: Path) -> None:
+    (joint_run / "segmentation/models/best.pt").unlink()
+    run_bundle(config_file=[str(joint_run / "train.json"), str(joint_run / "evaluate.json")])
+    again, first = (json.loads((joint_run / p).read_text()) for p in ("evaluation/results.json", "results.json"))
+    for name, metrics in first["metrics"].items():
+        assert again["metrics"][name] == pytest.approx(metrics, nan_ok=True)
+
+
+def test_a_segmentation_run_that_does_not_go_with_it_is_refused(
+    tiny_settings: dict[str, Any], tiny_run: Path, tmp_path: Path
+) -> None:
+    run_dir = str(tmp_path / "run")
+    error = _refusal("joint_learning", tiny_settings, run_dir=run_dir, segmentation_run=str(tiny_run))
+    assert isinstance(error, ConfigurationError)
+    assert "expected a run of U-Net, got one of MTL-Swin-Unet (cls+seg+rec)" in str(error)
+    error = _refusal("joint_learning", tiny_settings, run_dir=run_dir, segmentation_run=str(tmp_path / "none"))
+    assert not (tmp_path / "run").exists()  # nothing was begun
+    assert isinstance(error, RunDirectoryError)
+    assert "holds no run" in str(error)
+    error = _refusal("resnet152", tiny_settings, run_dir=str(tmp_path / "other"), segmentation_run=str(tiny_run))
+    assert isinstance(error, ConfigurationError)
+    assert "ResNet152 has no segmentation stage" in str(error)
