@@ -3,20 +3,32 @@
 
 from __future__ import annotations
 
+import platform
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from monai.inferers import Inferer
 
 
+def cpu_vendor() -> str:
+    """Returns the processor's maker as CPUID names it, such as `AuthenticAMD`, or "" where it cannot be told."""
+    cpuinfo = Path("/proc/cpuinfo")
+    described = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else platform.processor()
+    found = re.search(r"AuthenticAMD|GenuineIntel", described)
+    return found.group() if found else ""
+
+
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """Returns the data type to compute in.
 
     Args:
-        precision: `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU that has it and on a CPU with AMX tiles,
-            float32 elsewhere. A CPU with AVX-512 bfloat16 alone multiplies these small matrices at half the speed of
-            float32 (measured: docs/performance.md).
+        precision: `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU that has it, on a CPU with AMX tiles and on an
+            AMD CPU with AVX-512 bfloat16, float32 elsewhere. An Intel CPU with AVX-512 bfloat16 alone multiplies these
+            small matrices at half the speed of float32, an AMD one at twice (measured: docs/performance.md). The rule
+            looks at the processor, not at the clock, so that one machine always computes the same.
         device: where the network is.
 
     Raises:
@@ -26,7 +38,8 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
         if device.type == "cuda":
             native = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            native = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+            has = torch.cpu.get_capabilities()
+            native = bool(has.get("amx_bf16") or (has.get("avx512_bf16") and cpu_vendor() == "AuthenticAMD"))
         return torch.bfloat16 if native else torch.float32
     if precision in ("float32", "bfloat16"):
         return torch.float32 if precision == "float32" else torch.bfloat16
