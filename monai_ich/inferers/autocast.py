@@ -3,22 +3,11 @@
 
 from __future__ import annotations
 
-import platform
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from monai.inferers import Inferer
-
-
-def cpu_vendor() -> str:
-    """Returns the processor's maker as CPUID names it, such as `AuthenticAMD`, or "" where it cannot be told."""
-    cpuinfo = Path("/proc/cpuinfo")
-    described = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else platform.processor()
-    found = re.search(r"AuthenticAMD|GenuineIntel", described)
-    return found.group() if found else ""
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -39,7 +28,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
             native = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
             has = torch.cpu.get_capabilities()
-            native = bool(has.get("amx_bf16") or (has.get("avx512_bf16") and cpu_vendor() == "AuthenticAMD"))
+            native = bool(has.get("amx_bf16") or (has.get("avx512_bf16") and "AMD" in has.get("cpu_name", "")))
         return torch.bfloat16 if native else torch.float32
     if precision in ("float32", "bfloat16"):
         return torch.float32 if precision == "float32" else torch.bfloat16
