@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from monai_ich.data.phantom import PhantomPatient, PhantomSpec, draw_patient, gallery, make_patient
+from monai_ich.data.phantom import HOSPITALS, PhantomPatient, PhantomSpec, draw_patient, gallery, make_patient
 from monai_ich.data.phantom.canvas import Ellipsoid
 from monai_ich.data.phantom.grids import PlaneGrid, WaveField, upsample_twice
 
@@ -86,11 +86,36 @@ def test_noise_offset_and_holder_appear_in_the_slice() -> None:
     assert added[0].min() > 110  # behind the head
 
 
-def test_masked_background_is_constant() -> None:
-    rendered = make_patient(PhantomSpec(matrix=128), 10, 0).render(2).hu
-    for corner in (rendered[:8, :8], rendered[:8, -8:], rendered[-8:, :8], rendered[-8:, -8:]):
-        assert (corner == -1024).all()
-    assert rendered.max() > 300
+def head_and_background(rendered: np.ndarray, pixel_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """The head, found in the picture alone, and everything more than 6 mm away from it."""
+    names, _ = ndimage.label(rendered > -300)
+    sizes = np.bincount(names.ravel())[1:]
+    head = ndimage.binary_fill_holes(names == 1 + sizes.argmax())
+    return head, ndimage.distance_transform_edt(~head) * pixel_mm > 6
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_masked_background_is_constant(number: int) -> None:
+    patient = make_patient(PhantomSpec(matrix=256), 10, number)
+    for index in range(patient.scan.count):
+        rendered = patient.render(index).hu
+        head, background = head_and_background(rendered, patient.scan.pixel_mm)
+        assert background.mean() > 0.3
+        assert (rendered[background] == -1024).all()
+        assert not (rendered[ndimage.binary_dilation(head)] == -1024).any()  # nothing of the head is cut off
+        assert rendered[head].max() > 300
+
+
+@pytest.mark.parametrize("hospital", [n for n, site in HOSPITALS.items() if site.background == "air"])
+def test_background_that_is_not_masked_has_noise(hospital: int) -> None:
+    patient = first(PhantomSpec(matrix=256), hospital, head_holder=False)
+    rendered = patient.render(2).hu
+    _, background = head_and_background(rendered, patient.scan.pixel_mm)
+    assert background.mean() > 0.3
+    values, counts = np.unique(rendered[background], return_counts=True)
+    assert len(values) >= 5
+    assert counts.max() < 0.5 * counts.sum()
+    assert (rendered[background] == -1024).mean() < 0.01
 
 
 def test_wave_field_on_a_plane_equals_its_sum_at_the_points() -> None:

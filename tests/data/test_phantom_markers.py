@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from monai_ich.data.phantom import PatientTruth, PhantomPatient, PhantomSpec, draw_patient, make_patient
+from monai_ich.data.phantom.clot import ClotLevels
 from monai_ich.data.phantom.grids import PlaneGrid
 from monai_ich.data.phantom.labels import SliceTruth, measure
 
@@ -145,29 +146,81 @@ def test_blend_sign_is_two_adjacent_parts_18_hu_apart() -> None:
     assert seen >= 8
 
 
-def test_fluid_level_is_horizontal_with_the_dark_part_in_front() -> None:
+def dark_and_bright(hu: NDArray, mask: NDArray) -> tuple[NDArray, NDArray, float]:
+    """The two sides of a clot's threshold, two pixels away from its edge, and that threshold."""
+    core = ndimage.binary_erosion(mask, iterations=2)
+    threshold = float(np.percentile(hu[core], [3, 95]).mean())
+    return core & (hu < threshold), core & (hu >= threshold), threshold
+
+
+def interface(hu: NDArray, mask: NDArray, pixel_mm: float) -> NDArray:
+    """(column, row) in each column where bright lies right beneath at least 4 mm of dark; rows to parts of a pixel."""
+    dark, bright, threshold = dark_and_bright(hu, mask)
+    points = []
+    for column in np.flatnonzero(bright.any(axis=0)):
+        row = int(bright[:, column].argmax())
+        above = dark[:row, column][::-1]
+        layer = len(above) if above.all() else int(above.argmin())
+        if layer * pixel_mm >= 4:
+            before, after = hu[row - 1, column], hu[row, column]
+            points.append((column, row - 1 + (threshold - before) / (after - before)))
+    return np.array(points).reshape(-1, 2)
+
+
+@pytest.mark.parametrize("hospital", [2, 4, 11])  # of many; heads are turned furthest in 11, the gantry tilts in all
+def test_fluid_level_is_horizontal_with_the_dark_part_in_front(hospital: int) -> None:
     seen = 0
-    for patient in patients(11, levelled, 4):  # the hospital whose patients turn their heads furthest
+    for patient in patients(hospital, levelled, 4):
         for hu, mask, pixel_mm, truth in cuts(patient):
-            if not truth.fluid_level or truth.dark_part_area_mm2 < 120:
-                continue  # too short an interface to fit a line to
+            if not truth.fluid_level:
+                continue
             seen += 1
-            core = ndimage.binary_erosion(mask, iterations=2)
-            low, high = np.percentile(hu[core], [3, 95])
-            dark = core & (hu < (low + high) / 2)
-            bright = core & ~dark
-            edges = []  # in each column, where the first bright pixel lies beneath at least 4 mm of dark ones
-            for column in np.flatnonzero(core.any(axis=0)):
-                below = np.flatnonzero(bright[:, column])
-                if len(below) and dark[: below.min(), column].sum() * pixel_mm >= 4:
-                    edges.append((column, below.min()))
-            assert len(edges) >= 6
-            slope = np.polyfit(*np.array(edges).T, 1)[0]
-            assert abs(np.rad2deg(np.arctan(slope))) < 6
+            points = interface(hu, mask, pixel_mm)
+            assert len(points) >= 8
+            slope = np.polyfit(*points.T, 1)[0]
+            assert abs(np.rad2deg(np.arctan(slope))) < 3
+            assert np.abs(points[:, 1] - np.median(points[:, 1])).max() * pixel_mm < 1
+            dark, bright, _ = dark_and_bright(hu, mask)
             assert np.nonzero(dark)[0].mean() < np.nonzero(bright)[0].mean()
             assert truth.dark_part_contrast_hu >= 18
-    assert seen >= 6
-    assert max(abs(p.pose.yaw) for p in patients(11, levelled, 4)) > 0.1
+    assert seen >= 20
+    if hospital == 11:
+        assert max(abs(p.pose.yaw) for p in patients(11, levelled, 4)) > 0.1
+
+
+def boxes(*columns_mm: tuple[int, int], level_mm: int, upside_down: bool = False) -> ClotLevels:
+    """A cut through clots that are rectangles, 30 mm tall, with 40 HU in front of a level and 70 HU behind it."""
+    row, column = (a.astype(np.float32) for a in np.mgrid[0:40, 0:60])  # 1 mm a pixel
+    sides = [abs(column - (a + b) / 2) - (b - a) / 2 for a, b in columns_mm]
+    surface = np.maximum(abs(row - 20) - 15, np.min(sides, axis=0))
+    dark = row - np.float32(5 + level_mm)
+    dark = -dark if upside_down else dark
+    hu = np.where(dark < 0, np.float32(40), np.float32(70))
+    window = (slice(0, 40), slice(0, 60))
+    return ClotLevels(window, surface, surface, (), None, dark, hu, rim_mm=np.ones_like(surface))
+
+
+@pytest.mark.parametrize(
+    ("levels", "fluid_level"),
+    [
+        (boxes((10, 30), level_mm=10), 1),
+        (boxes((10, 22), level_mm=10), 1),
+        (boxes((10, 20), level_mm=10), 0),  # 9 mm of it inside the rim: too short
+        (boxes((10, 19), (25, 34), (40, 49), level_mm=10), 0),  # 27 mm in three parts
+        (boxes((10, 19), (25, 45), level_mm=10), 1),  # one of the parts suffices
+        (boxes((10, 50), level_mm=6), 1),
+        (boxes((10, 50), level_mm=4), 0),  # less than 4 mm of it inside the rim
+        (boxes((10, 50), level_mm=27), 0),  # next to nothing has settled
+        (boxes((10, 30), level_mm=10, upside_down=True), 0),  # serum does not lie under sediment
+    ],
+)
+def test_fluid_level_needs_one_layer_with_a_long_interface(levels: ClotLevels, fluid_level: int) -> None:
+    assert measure(levels, 0.5, fluid=True).fluid_level == fluid_level
+
+
+def test_rule_for_fluid_levels_leaves_blend_signs_alone() -> None:
+    truth = measure(boxes((10, 19), (25, 34), level_mm=10), 0.5, fluid=False)
+    assert (truth.blend_sign, truth.fluid_level) == (1, 0)
 
 
 def test_irregular_margins_have_lower_solidity() -> None:

@@ -26,7 +26,7 @@ from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import ManifestError, MonaiIchError
 from monai_ich.utils.keys import BRAIN_WINDOW_HU
 
-PHANTOM_VERSION = 1  # raise it whenever the same specification no longer gives the same bytes
+PHANTOM_VERSION = 2  # raise it whenever the same specification no longer gives the same bytes
 _SPLIT_ATTEMPTS = 50
 SPEC_FILE, TRUTH_FILE = "phantom.json", "truth.csv"
 _DESCRIPTION = (

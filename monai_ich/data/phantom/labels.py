@@ -17,6 +17,12 @@ MIN_HYPODENSE_CONTRAST_HU = 10.0  # below the clot around it
 MIN_PART_MM2 = 30.0  # each side of a blend sign or fluid level
 MIN_BLEND_CONTRAST_HU = 18.0
 MIN_INTERFACE_MM = 8.0
+# What tells a fluid level is that its line is straight and horizontal; clinical definitions name no least size. A head
+# kernel blurs an edge over 1-2.4 mm (full width at half maximum), so each end of the line is seen to about 1 mm: over
+# 10 mm its direction is known to within some 8 degrees. A layer of less than 4 mm cannot be told from the soft rim of a
+# clot that is cut obliquely, which is up to 4.5 mm wide.
+MIN_LEVEL_MM = 10.0
+MIN_LAYER_MM = 4.0
 MIN_BUMPS = 2
 MIN_BUMP_MM2 = 10.0
 MIN_BUMP_HEIGHT_MM = 2.0
@@ -57,13 +63,13 @@ def measure(levels: ClotLevels | None, pixel_mm: float, *, fluid: bool) -> Slice
     """
     if levels is None or not bool((levels.surface < 0).any()):
         return SliceTruth()
-    surface, hu = upsample_twice(levels.surface), upsample_twice(levels.hu)
+    surface, hu, rim = (upsample_twice(a) for a in (levels.surface, levels.hu, levels.rim_mm))
     clot, cell = surface < 0, pixel_mm**2
     hypodense = np.zeros_like(clot) if levels.hypodense is None else upsample_twice(levels.hypodense) < 0
     dark = np.full_like(surface, np.inf) if levels.dark is None else upsample_twice(levels.dark)
     bright = (surface < -1.5) & ~ndimage.binary_dilation(hypodense, iterations=max(1, round(2 / pixel_mm)))
     # A rim that the slice's thickness has washed out encloses nothing: the dark region would look open.
-    largest = _largest_enclosed(hypodense, surface < -0.3 * upsample_twice(levels.rim_mm)) * cell
+    largest = _largest_enclosed(hypodense, surface < -0.3 * rim) * cell
     contrast = _mean(hu, bright & (dark > 1.5)) - _mean(hu, hypodense)
     dark_mm2, dark_contrast, split = _parts(surface, dark, hu, bright, cell)
     visible = split and dark_contrast >= MIN_BLEND_CONTRAST_HU
@@ -72,7 +78,7 @@ def measure(levels: ClotLevels | None, pixel_mm: float, *, fluid: bool) -> Slice
         hypodensity=int(largest >= MIN_HYPODENSE_MM2 and contrast >= MIN_HYPODENSE_CONTRAST_HU),
         margin_irregularity=int(bumps >= MIN_BUMPS),
         blend_sign=int(visible and not fluid),
-        fluid_level=int(visible and fluid),
+        fluid_level=int(visible and fluid and _level_mm(surface < -0.5 * rim, dark, pixel_mm) >= MIN_LEVEL_MM),
         clot_area_mm2=float(clot.sum() * cell),
         hypodense_area_mm2=float(hypodense.sum() * cell),
         hypodense_contrast_hu=max(0.0, contrast) if hypodense.any() else 0.0,
@@ -104,6 +110,30 @@ def _parts(
     contrast = _mean(hu, bright & (dark > 1.5)) - _mean(hu, bright & (dark < -1.5))
     split = min(dark_mm2, bright_mm2) >= MIN_PART_MM2 and interface_mm >= MIN_INTERFACE_MM
     return dark_mm2, max(0.0, contrast) if dark_mm2 else 0.0, split
+
+
+def _level_mm(solid: NDArray[np.bool_], dark: Array, pixel_mm: float) -> float:
+    """Length of the longest unbroken interface at which dark lies on bright, over `MIN_LAYER_MM` of dark or more.
+
+    Rows run down the image, as blood settles in a patient who lies supine. Neighbouring columns meet the interface in
+    the same row, so whatever lies on an unbroken stretch of it is one connected part.
+
+    Args:
+        solid: (2H, 2W), where the clot fills the slice's thickness, so that its rim does not pass for a dark layer.
+        dark: (2H, 2W), distance to the interface in mm, negative in the dark part.
+        pixel_mm: pixel spacing.
+    """
+    layer_mm = _run_lengths(solid & (dark < 0)) * pixel_mm
+    lies_on = (layer_mm[:-1] >= MIN_LAYER_MM) & (solid & (dark >= 0))[1:]
+    columns: NDArray[np.bool_] = np.logical_or.reduce(lies_on, axis=0)
+    return float(_run_lengths(columns).max() * pixel_mm)
+
+
+def _run_lengths(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many flags in a row are set up to and with each element, along the first axis."""
+    total = np.cumsum(flags, axis=0, dtype=np.int64)
+    run: NDArray[np.int64] = total - np.maximum.accumulate(np.where(flags, 0, total), axis=0)
+    return run
 
 
 def _protrudes(bump: Array, body: Array, cell_mm2: float) -> bool:
