@@ -78,7 +78,9 @@ def predict_example(
 @cli.command()
 def table(
     output_dir: Annotated[Path, typer.Option(help="Folder of the table and its runs.")] = Path("tables/table1"),
-    rows: Annotated[list[str] | None, typer.Option(help="Rows, by name or file; repeat or separate by commas.")] = None,
+    rows: Annotated[
+        list[str] | None, typer.Option(help="Rows by name or file, also overlays of your own; repeat, or use commas.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs a row, seeds 0, 1, ...; the paper has five.")] = 5,
     manifest: Annotated[str, typer.Option(help="The manifest's CSV; the config's if not given.")] = "",
     recipe: Annotated[str, typer.Option(help="demo: minutes a run on a CPU; paper: section 4.2.")] = "demo",

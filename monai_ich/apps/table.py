@@ -43,7 +43,7 @@ class TableRequest:
 
     Attributes:
         output_dir: of the table and its runs; its name is the table's.
-        rows: names of rows, or of their files; none means all.
+        rows: names of rows, or of their files, or paths of overlays that lie elsewhere; none means all.
         seeds: how many runs a row: seeds 0 to seeds - 1.
         bundle: folder of the rows' configs.
         manifest: CSV of the data; "" leaves the config's.

@@ -102,8 +102,8 @@ def find_rows(bundle: Path) -> dict[str, TableRow]:
     faults = FaultList(f"{bundle} has no usable rows:")
     rows: dict[str, TableRow] = {}
     for path in sorted(bundle.glob("*.json")):
-        name = json.loads(path.read_text(encoding="utf-8")).get("row")
-        if not isinstance(name, str):
+        name = _row_name(path)
+        if not name:
             continue
         if name in rows:
             faults.add(f"{path.name} and {rows[name].files[-1].name} are both the row {name!r}; rename one")
@@ -121,25 +121,50 @@ def choose_rows(found: dict[str, TableRow], asked: Sequence[str]) -> list[TableR
 
     Args:
         found: see `find_rows`.
-        asked: names; an entry may hold several, separated by commas.
+        asked: names, or paths of overlays that lie elsewhere; an entry may hold several, separated by commas.
 
     Raises:
-        ConfigurationError: a name is of no row.
+        ConfigurationError: a name is of no row, or a file is no row or takes the name of another.
     """
     names = [part.strip() for entry in asked for part in entry.split(",") if part.strip()]
     if not names:
         return list(found.values())
+    base = next(iter(found.values())).files[0]
     aliases = {alias: row for row in found.values() for alias in (slug_of(row.files[-1].stem), row.slug)}
     faults = FaultList("Some rows are not there; nothing was started.")
-    chosen: list[TableRow] = []
+    chosen: dict[str, TableRow] = {}
     for name in names:
-        row = found.get(name) or aliases.get(slug_of(name))
-        if row is None:
-            faults.add(f"there is no row {name!r}.{did_you_mean(name, found)} Rows: {', '.join(found)}")
-        elif row not in chosen:
-            chosen.append(row)
+        path = Path(name)
+        if path.suffix == ".json" and path.parent != base.parent:
+            row = _row_of_file(path, base, found, faults)
+        else:
+            row = found.get(name) or aliases.get(slug_of(path.stem if path.suffix == ".json" else name))
+            if row is None:
+                faults.add(f"there is no row {name!r}.{did_you_mean(name, found)} Rows: {', '.join(found)}")
+        if row is not None and chosen.setdefault(row.name, row) != row:
+            faults.add(f"{path} and {chosen[row.name].files[-1]} are both the row {row.name!r}; rename one")
     faults.raise_if_any(ConfigurationError)
-    return [row for row in found.values() if row in chosen]
+    return [chosen[name] for name in in_paper_order(list(chosen))]
+
+
+def _row_name(path: Path) -> str:
+    """What a config names itself in the table; "" where it is no row."""
+    name = json.loads(path.read_text(encoding="utf-8")).get("row")
+    return name if isinstance(name, str) else ""
+
+
+def _row_of_file(path: Path, base: Path, found: dict[str, TableRow], faults: FaultList) -> TableRow | None:
+    """A row of one's own, in a file outside the bundle's folder."""
+    name = _row_name(path) if path.is_file() else ""
+    if not path.is_file():
+        faults.add(f"there is no file {path}")
+    elif not name:
+        faults.add(f'{path} has no key "row", the name of its row in the table')
+    elif name in found:
+        faults.add(f"{path} is named {name!r}, as {found[name].files[-1]} is; give it a name of its own")
+    else:
+        return TableRow(name, slug_of(name), (base, path))
+    return None
 
 
 def parse_settings(assignments: Sequence[str]) -> dict[str, Any]:

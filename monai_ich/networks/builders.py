@@ -42,6 +42,7 @@ def swin_encoder(
         num_heads=spec.num_heads,
         window_size=spec.window_size if window_size is None else window_size,
         drop_path_rate=spec.drop_path_rate if drop_path_rate is None else drop_path_rate,
+        init_std=spec.init_std,
     )
 
 
@@ -96,6 +97,7 @@ def _build_head(task: str, encoder: SwinEncoder, num_markers: int, standardise: 
         window_size=encoder.window_size,
         patch_size=encoder.patch_size,
         drop_path_rate=encoder.drop_path_rate,
+        init_std=encoder.init_std,
     )
 
 

@@ -74,11 +74,12 @@ class SwinDecoder(nn.Module):
         window_size: int = 7,
         patch_size: int = 4,
         drop_path_rate: float = 0.2,
+        init_std: float | None = 0.02,
     ) -> None:
         """
         Args:
             out_channels: channels of the map, e.g. classes of a segmentation.
-            embed_dim, depths, num_heads, window_size, patch_size, drop_path_rate: those of the encoder.
+            embed_dim, depths, num_heads, window_size, patch_size, drop_path_rate, init_std: those of the encoder.
         """
         super().__init__()
         rates = drop_path_rates(drop_path_rate, depths)
@@ -91,7 +92,7 @@ class SwinDecoder(nn.Module):
         self.norm = nn.LayerNorm(embed_dim)
         self.last_expansion = PatchExpanding(embed_dim, embed_dim, patch_size)
         self.projection = nn.Linear(embed_dim, out_channels, bias=False)
-        self.apply(init_swin_weights)
+        init_swin_weights(self, init_std)
 
     def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
         """Decodes a pyramid.
@@ -136,7 +137,8 @@ class ClassificationHead(nn.Module):
 
     def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
         """Maps (B, C_i, H_i, W_i), the first stage first, to logits (B, num_outputs)."""
-        return self.linear(self.norm(pyramid[-1].mean(dim=(2, 3))))
+        # Images differ by less than bfloat16 resolves around the mean that their pooled channels have in common.
+        return self.linear(self.norm(pyramid[-1].mean(dim=(2, 3), dtype=torch.float32)))
 
 
 class _GatherBatch(torch.autograd.Function):

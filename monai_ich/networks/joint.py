@@ -73,8 +73,8 @@ class JointEncoder(nn.Module):
             ConfigurationError: the input's channels or sides do not fit.
         """
         with torch.no_grad():
-            given = self.frozen(x)[-1].mean(dim=(2, 3), keepdim=True)
-        learnt = self.trainable(x)[-1].mean(dim=(2, 3), keepdim=True)
+            given = self.frozen(x)[-1].mean(dim=(2, 3), keepdim=True, dtype=torch.float32)
+        learnt = self.trainable(x)[-1].mean(dim=(2, 3), keepdim=True, dtype=torch.float32)
         return [torch.cat([given, learnt], dim=1)]
 
 

@@ -24,18 +24,20 @@ class SwinSize:
     window_size: int = 7
     in_channels: int = 3
     drop_path_rate: float = 0.2
+    init_std: float | None = 0.02
     standardise_pooled: bool = False
 
 
 # The paper, section 4.2: "unless stated, stage 3 has 2 blocks and C = 96". `demo` is not the paper's, in any of these
 # tables: it trains on a CPU in minutes. Its window of 4 divides the maps of a 128 x 128 image (32, 16, 8, 4) without
-# padding.
+# padding. It begins from random weights, the paper's from ImageNet's: hence an initialisation of its own.
 _SWIN_DEMO = SwinSize(
     embed_dim=32,
     num_heads=(2, 4, 8, 16),
     window_size=4,
     in_channels=1,
     drop_path_rate=0.0,
+    init_std=None,
     standardise_pooled=True,
 )
 SWIN_SIZES: Mapping[str, SwinSize] = MappingProxyType(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -137,6 +138,7 @@ class SwinEncoder(nn.Module):
         window_size: int = 7,
         patch_size: int = 4,
         drop_path_rate: float = 0.2,
+        init_std: float | None = 0.02,
     ) -> None:
         """
         Args:
@@ -147,11 +149,12 @@ class SwinEncoder(nn.Module):
             window_size: side of an attention window, in tokens.
             patch_size: side of a patch, in pixels.
             drop_path_rate: stochastic depth of the last block.
+            init_std: see `init_swin_weights`.
         """
         super().__init__()
         self.in_channels = in_channels
         self.depths, self.num_heads, self.window_size = tuple(depths), tuple(num_heads), window_size
-        self.patch_size, self.drop_path_rate = patch_size, drop_path_rate
+        self.patch_size, self.drop_path_rate, self.init_std = patch_size, drop_path_rate, init_std
         self.channels = tuple(embed_dim * 2**stage for stage in range(len(depths)))
         self.stride = patch_size * 2 ** (len(depths) - 1)
         self.patch_embed = PatchEmbed(patch_size, in_channels, embed_dim, nn.LayerNorm, spatial_dims=2)
@@ -160,7 +163,7 @@ class SwinEncoder(nn.Module):
             for dim, heads, rates in zip(self.channels, num_heads, drop_path_rates(drop_path_rate, depths), strict=True)
         )
         self.norm = nn.LayerNorm(self.channels[-1])
-        self.apply(init_swin_weights)
+        init_swin_weights(self, init_std)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Encodes a batch of images.
@@ -185,15 +188,22 @@ class SwinEncoder(nn.Module):
         return [level.permute(0, 3, 1, 2) for level in maps]
 
 
-def init_swin_weights(module: nn.Module) -> None:
-    """Initialises as the official Swin does: linear layers truncated normal of deviation .02, norms to identity.
+def init_swin_weights(network: nn.Module, std: float | None = 0.02) -> None:
+    """Initialises linear layers and norms, in place: truncated normal weights, biases of zero, norms to identity.
 
     Convolutions keep PyTorch's default, and bias tables the truncated normal that MONAI gives them.
+
+    Args:
+        network: its modules are initialised, itself included.
+        std: deviation of the weights. The official Swin's .02 keeps the variance through layers of some thousand
+            inputs; a network of few channels begins with it as little more than its patch embedding. None takes
+            1 / sqrt(inputs) of each layer (LeCun et al., Efficient BackProp, 1998), for training from random weights.
     """
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=1 / math.sqrt(module.in_features) if std is None else std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.LayerNorm):
-        nn.init.ones_(module.weight)
-        nn.init.zeros_(module.bias)

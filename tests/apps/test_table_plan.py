@@ -58,6 +58,25 @@ def test_rows_are_chosen_by_name_or_file() -> None:
     assert "no row 'zzz'." in str(caught.value)
 
 
+def test_an_overlay_of_one_s_own_is_a_row_wherever_it_lies(tmp_path: Path) -> None:
+    found = find_rows(BUNDLE)
+    mine, again, twin, part = (tmp_path / f"{name}.json" for name in ("mine", "again", "twin", "part"))
+    again.write_text(json.dumps({"row": "Mine", "tasks": ["seg"]}))
+    mine.write_text(json.dumps({"row": "Mine", "tasks": ["cls"]}))
+    twin.write_text(json.dumps({"row": "Swin-Unet"}))
+    part.write_text(json.dumps({"lr": 1}))
+    chosen = choose_rows(found, [str(mine), "bundles/mtl/swin_unet.json"])
+    assert [row.name for row in chosen] == ["Swin-Unet", "Mine"]
+    assert chosen[1].files == (BUNDLE / "train.json", mine)
+    assert plan_runs(chosen, 1, Path("t"), "demo", "", {})[1].config["tasks"] == ["cls"]
+    with pytest.raises(ConfigurationError) as caught:
+        choose_rows(found, [f"{twin},{part},{tmp_path / 'none.json'}"])
+    with pytest.raises(ConfigurationError, match=r"again\.json and .*mine\.json are both the row 'Mine'"):
+        choose_rows(found, [str(mine), str(again)])
+    for words in ("'Swin-Unet', as bundles/mtl/swin_unet.json is", 'no key "row"', "there is no file"):
+        assert words in str(caught.value)
+
+
 def test_two_rows_of_one_name_are_refused(tmp_path: Path) -> None:
     for name in ("train", "a", "b"):
         (tmp_path / f"{name}.json").write_text(json.dumps({"row": "same" if name != "train" else "base"}))
