@@ -29,17 +29,18 @@ NOT_CONFIGS = {"metadata.json", "train.json"}
 AFTER_TRAINING = {"evaluate.json", "inference.json"}
 PROCESSES = {"multi_gpu_train.json"}
 OVERLAYS = sorted(
-    p for p in (ROOT / "bundles").glob("*/*.json") if p.name not in NOT_CONFIGS | AFTER_TRAINING | PROCESSES
+    p for p in (ROOT / "bundles").rglob("*.json") if p.name not in NOT_CONFIGS | AFTER_TRAINING | PROCESSES
 )
 
 
 def _files(*overlays: Path) -> list[str]:
-    base = BASES[overlays[0].parent] if overlays else next(iter(BASES.values()))
+    folders = overlays[0].parents if overlays else BASES
+    base = next(BASES[folder] for folder in folders if folder in BASES)
     return [str(path) for path in (base, *overlays)]
 
 
 def test_there_is_no_config_that_no_test_runs() -> None:
-    found = {path.name for path in (ROOT / "bundles").glob("*/*.json")}
+    found = {path.name for path in (ROOT / "bundles").rglob("*.json")}
     assert found == NOT_CONFIGS | AFTER_TRAINING | PROCESSES | {path.name for path in OVERLAYS}
 
 
