@@ -29,7 +29,7 @@ REQUESTS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cohort=COHORTS, request=REQUESTS, seed=st.integers(0, 2**32 - 1))
 def test_no_patient_is_in_two_splits(
     cohort: list[list[tuple[str, float | None]]], request: tuple[str, dict[str, Any]], seed: int
