@@ -93,7 +93,8 @@ def _runs(request: SplitRequest, faults: FaultList) -> dict[Path, dict[str, Any]
             faults.add(f"protocol {request.protocol!r} needs {_option(parameter.name)}")
     if request.protocol != "kfold":
         return {request.output: settings}
-    folds = [request.settings["fold"]] if "fold" in request.settings else range(settings["folds"])
+    # one at least, so that the protocol itself refuses a number of folds that makes no sense
+    folds = [request.settings["fold"]] if "fold" in request.settings else range(max(1, settings["folds"]))
     stem = request.output.stem
     return {request.output.with_name(f"{stem}-fold{fold}.csv"): {**settings, "fold": fold} for fold in folds}
 

@@ -223,6 +223,11 @@ def test_no_fold_is_written_when_one_is_impossible(unsplit: Path) -> None:
     assert list(unsplit.parent.glob("mine*")) == []
 
 
+def test_no_folds_are_refused(unsplit: Path) -> None:
+    request = SplitRequest(unsplit, unsplit.parent / "mine.csv", "kfold", {"folds": 0}, CARD)
+    assert "folds is 0; expected at least 3" in refusal(request)
+
+
 def test_slices_of_patients_of_two_hospitals_are_reported(unsplit: Path) -> None:
     frame = pd.read_csv(unsplit, dtype=str, keep_default_na=False)
     frame["patient_id"] = frame["patient_id"].replace({"h1p0": "moved", "h6p0": "moved"})
