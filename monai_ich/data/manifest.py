@@ -57,12 +57,10 @@ class SliceTable:
     Attributes:
         frame: as `Manifest.frame`, with every `split` empty, whatever the file says.
         card: the JSON card as it is, or None when there is none.
-        sha256: of the CSV's bytes.
     """
 
     frame: pd.DataFrame
     card: dict[str, Any] | None
-    sha256: str
 
 
 def read_manifest(
@@ -119,7 +117,7 @@ def read_slices(csv_path: Path | str) -> SliceTable:
     frame = _known_columns(path, data, faults)
     checks.check_cells(frame.drop(columns="split", errors="ignore"), faults)
     faults.raise_if_any(ManifestError)
-    return SliceTable(typed_frame(frame.assign(split="")), card, sha256_of(data))
+    return SliceTable(typed_frame(frame.assign(split="")), card)
 
 
 def write_manifest(
