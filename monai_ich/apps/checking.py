@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.table import Table
-
-from monai_ich.data import protocol_counts, read_manifest
+from monai_ich.apps.split_table import split_table
+from monai_ich.data import read_manifest
 from monai_ich.utils.console import console
 
 
@@ -19,10 +18,5 @@ def check_manifest(path: Path, marker: str, dataset_dir: Path | None) -> None:
     """
     manifest = read_manifest(path, markers=[marker], dataset_dir=dataset_dir)
     protocol = (manifest.card or {}).get("protocol", {}).get("name", "not stated")
-    table = Table("split", "slices", "patients", "annotated", f"{marker} positive", box=None)
-    for split, counts in protocol_counts(manifest.frame, [marker]).items():
-        positives = counts["positives"][marker]
-        share = f"{positives} ({100 * positives / counts['slices']:.1f}%)"
-        table.add_row(split, str(counts["slices"]), str(counts["patients"]), str(counts["annotated"]), share)
     console.print(f"{path}: no faults; protocol: {protocol}; files relative to {manifest.dataset_dir}", soft_wrap=True)
-    console.print(table)
+    console.print(split_table(manifest.frame, marker))

@@ -4,8 +4,10 @@
 from monai_ich.data.datasets import SliceDataset
 from monai_ich.data.manifest import (
     Manifest,
+    SliceTable,
     dataset_directory,
     read_manifest,
+    read_slices,
     refresh_card,
     split_names,
     test_splits,
@@ -13,10 +15,20 @@ from monai_ich.data.manifest import (
 )
 from monai_ich.data.phantom import PhantomSpec, generate_phantom
 from monai_ich.data.samplers import Draw, EpochSampler, ShardSampler
-from monai_ich.data.splits import paper_protocol, protocol_counts
+from monai_ich.data.splits import (
+    PROTOCOLS,
+    check_patients_apart,
+    hospital_protocol,
+    kfold_protocol,
+    paper_protocol,
+    patient_protocol,
+    protocol_counts,
+    shared_patients,
+)
 from monai_ich.data.store import SliceStore
 
 __all__ = [
+    "PROTOCOLS",
     "Draw",
     "EpochSampler",
     "Manifest",
@@ -24,12 +36,19 @@ __all__ = [
     "ShardSampler",
     "SliceDataset",
     "SliceStore",
+    "SliceTable",
+    "check_patients_apart",
     "dataset_directory",
     "generate_phantom",
+    "hospital_protocol",
+    "kfold_protocol",
     "paper_protocol",
+    "patient_protocol",
     "protocol_counts",
     "read_manifest",
+    "read_slices",
     "refresh_card",
+    "shared_patients",
     "split_names",
     "test_splits",
     "write_manifest",

@@ -50,6 +50,19 @@ class Manifest:
     sha256: str
 
 
+@dataclass(frozen=True, eq=False)
+class SliceTable:
+    """A manifest's slices before a protocol assigns their splits.
+
+    Attributes:
+        frame: as `Manifest.frame`, with every `split` empty, whatever the file says.
+        card: the JSON card as it is, or None when there is none.
+    """
+
+    frame: pd.DataFrame
+    card: dict[str, Any] | None
+
+
 def read_manifest(
     csv_path: Path | str,
     *,
@@ -77,9 +90,7 @@ def read_manifest(
     faults = FaultList(f"{path} cannot be used:", most=MOST_FAULTS)
     card = _checked_card(path, digest, faults)
     directory = _directory(path, card, dataset_dir, faults)
-    frame = read_cells(path, data, faults)
-    checks.check_columns(list(frame.columns), faults)
-    frame = frame.loc[:, ~frame.columns.duplicated()]
+    frame = _known_columns(path, data, faults)
     checks.check_cells(frame, faults)
     checks.check_classes(frame, tuple(markers), required_splits, faults)
     if check_files and directory is not None:
@@ -87,6 +98,26 @@ def read_manifest(
     faults.raise_if_any(ManifestError)
     assert directory is not None  # otherwise a fault was raised
     return Manifest(typed_frame(frame), card, path, directory, digest)
+
+
+def read_slices(csv_path: Path | str) -> SliceTable:
+    """Reads a manifest whose splits are to be assigned: every cell but those of `split` is checked.
+
+    Training reads with `read_manifest`, whose checks include the splits, the files, and the card. Here the card's hash
+    is not compared with the CSV: a table that is still being labelled changes, and the protocol's result gets a card of
+    its own.
+
+    Raises:
+        ManifestError: with every fault, its row in a spreadsheet (the header is row 1), and the remedy.
+    """
+    path = Path(csv_path)
+    data = read_bytes(path)
+    faults = FaultList(f"{path} cannot be used:", most=MOST_FAULTS)
+    card = _loaded_card(path, faults)
+    frame = _known_columns(path, data, faults)
+    checks.check_cells(frame.drop(columns="split", errors="ignore"), faults)
+    faults.raise_if_any(ManifestError)
+    return SliceTable(typed_frame(frame.assign(split="")), card)
 
 
 def write_manifest(
@@ -199,12 +230,23 @@ def test_splits(frame: pd.DataFrame) -> list[str]:
 test_splits.__test__ = False  # type: ignore[attr-defined]  # pytest would otherwise collect it wherever it is imported
 
 
-def _checked_card(path: Path, digest: str, faults: FaultList) -> dict[str, Any] | None:
+def _known_columns(path: Path, data: bytes, faults: FaultList) -> pd.DataFrame:
+    """The CSV's cells as text, one column a name; adds the faults of the header and of rows of another width."""
+    frame = read_cells(path, data, faults)
+    checks.check_columns(list(frame.columns), faults)
+    return frame.loc[:, ~frame.columns.duplicated()]
+
+
+def _loaded_card(path: Path, faults: FaultList) -> dict[str, Any] | None:
     try:
-        card = load_card(path)
+        return load_card(path)
     except ManifestError as error:
         faults.add(str(error))
         return None
+
+
+def _checked_card(path: Path, digest: str, faults: FaultList) -> dict[str, Any] | None:
+    card = _loaded_card(path, faults)
     if card is not None:
         check_card(card, path, digest, faults)
     return card

@@ -71,7 +71,10 @@ def test_the_numbers_of_the_paper() -> None:
     frame = slices().iloc[:1].drop(columns=["hospital", "key", "hypodensity"])
     frame = pd.concat([frame] * len(hospitals), ignore_index=True)
     frame = frame.assign(
-        hospital=hospitals, key=[f"{i:06d}" for i in range(11_780)], hypodensity=rng.random(11_780) < 0.117
+        hospital=hospitals,
+        patient_id=[f"{hospital}-{i // 30}" for i, hospital in enumerate(hospitals)],
+        key=[f"{i:06d}" for i in range(11_780)],
+        hypodensity=rng.random(11_780) < 0.117,
     )
     counts = protocol_counts(paper_protocol(frame.astype({"hypodensity": int})), ["hypodensity"])
     assert counts[TEST_A]["slices"] == counts[TEST_B]["slices"] == 179
@@ -129,3 +132,29 @@ def test_requests_that_make_no_sense_are_refused_together() -> None:
     assert "test_fraction is 10; expected a number between 0 and 1" in message
     assert "val_fraction is 0;" in message
     assert "110 keys are repeated" in message
+
+
+def test_a_patient_of_test_b_who_is_also_trained_on_is_refused() -> None:
+    frame = slices()
+    frame.loc[frame["hospital"] == "6", "patient_id"] = "2-20"
+    with pytest.raises(ManifestError) as caught:
+        paper_protocol(frame)
+    message = str(caught.value)
+    assert "'train' and 'test_hospitals_5_11' share 1 patients" in message
+    assert "give each an id of their own" in message
+    assert "test_hospitals_1_4" not in message  # it may share patients
+
+
+def test_a_split_of_one_class_is_refused() -> None:
+    frame = slices(20)
+    with pytest.raises(ManifestError, match=r"'val', \d+ patients, has 0 slices with hypodensity and \d+ without"):
+        paper_protocol(_one_class_in_val(frame), seed=5)
+
+
+def _one_class_in_val(frame: pd.DataFrame) -> pd.DataFrame:
+    """As many positives as before, but none where seed 5 draws validation."""
+    every = frame.assign(hypodensity=np.arange(len(frame)) % 2)
+    drawn = paper_protocol(every, seed=5)
+    return every.assign(
+        hypodensity=every["hypodensity"].where(~every["key"].isin(drawn.query("split == 'val'")["key"]), 0)
+    )

@@ -1,18 +1,19 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Protocols: each is one function that takes a table of slices and returns it with `split` filled in."""
+"""The paper's protocol (section 4.1.2), slice by slice; the first test set shares patients with training on purpose."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, resample
 
-from monai_ich.utils.errors import FaultList, ManifestError, did_you_mean
-from monai_ich.utils.keys import MARKERS, Split
+from monai_ich.data.splits.outcome import finished
+from monai_ich.data.splits.rows import hospital_names, is_positive, known_sorted, request_faults
+from monai_ich.utils.errors import ManifestError
+from monai_ich.utils.keys import Split
 
 
 def paper_protocol(
@@ -37,7 +38,7 @@ def paper_protocol(
     does not depend on the order of the rows: they are sorted by `key` first, and returned so.
 
     Args:
-        frame: a table with at least `key`, `hospital` and the marker's column.
+        frame: a table with at least `key`, `patient_id`, `hospital` and the marker's column.
         marker: the marker that the classes are of.
         train_hospitals: the hospitals of training, validation and test A.
         test_hospital: the one of them that test A is drawn from.
@@ -49,13 +50,18 @@ def paper_protocol(
         A new table, sorted by `key`, with `split` filled in.
 
     Raises:
-        ManifestError: the draw is impossible; the message gives the counts.
+        ManifestError: the draw is impossible, or test B shares patients; the message gives the counts.
     """
     hospitals = [str(name) for name in train_hospitals]
-    _check_request(frame, marker, hospitals, str(test_hospital), {"test": test_fraction, "val": val_fraction})
-    known = _known_sorted(frame, marker)
-    positive = pd.to_numeric(known[marker]).to_numpy() == 1
-    hospital = known["hospital"].astype(str).to_numpy()
+    fractions = {"test_fraction": test_fraction, "val_fraction": val_fraction}
+    faults = request_faults("the paper's protocol", frame, marker, fractions)
+    if str(test_hospital) not in hospitals:
+        expected = f"expected one of the training hospitals {', '.join(hospitals)}"
+        faults.add(f"test_hospital is {str(test_hospital)!r}; {expected}")
+    faults.raise_if_any(ManifestError)
+    known = known_sorted(frame, marker)
+    positive = is_positive(known, marker)
+    hospital = hospital_names(known)
     inside = np.isin(hospital, hospitals)
     random = check_random_state(seed)
     split = np.full(len(known), "", dtype=object)
@@ -72,53 +78,7 @@ def paper_protocol(
     split[train], split[val] = Split.TRAIN.value, Split.VAL.value
 
     split[_draw_like(test_a, ~inside, positive, random, seed)] = Split.TEST_B.value
-    drawn = split != ""
-    return known.loc[drawn].assign(split=split[drawn].astype(str)).reset_index(drop=True)
-
-
-def protocol_counts(frame: pd.DataFrame, markers: Sequence[str] = MARKERS) -> dict[str, dict[str, Any]]:
-    """Counts of each split, in order of appearance, as a manifest's card holds them.
-
-    Returns:
-        `{split: {"slices", "patients", "annotated", "positives": {marker: n}}}`; `annotated` counts the slices with a
-        mask, also an all-zero one.
-    """
-    counts: dict[str, dict[str, Any]] = {}
-    for name in frame["split"].unique():
-        rows = frame[frame["split"] == name]
-        counts[str(name)] = {
-            "slices": len(rows),
-            "patients": int(rows["patient_id"].nunique()),
-            "annotated": int((rows["mask"].fillna("") != "").sum()),
-            "positives": {marker: int((pd.to_numeric(rows[marker]) == 1).sum()) for marker in markers},
-        }
-    return counts
-
-
-def _check_request(
-    frame: pd.DataFrame, marker: str, hospitals: list[str], test_hospital: str, fractions: dict[str, float]
-) -> None:
-    faults = FaultList("the paper's protocol cannot be applied:")
-    if marker not in MARKERS:
-        hint = did_you_mean(marker, MARKERS)
-        faults.add(f"marker {marker!r} is unknown; expected one of {', '.join(MARKERS)}.{hint}")
-    wanted = ("key", "hospital", marker) if marker in MARKERS else ("key", "hospital")
-    for name in (column for column in wanted if column not in frame):
-        faults.add(f"the table has no column {name!r}; expected a manifest's columns")
-    if test_hospital not in hospitals:
-        faults.add(f"test_hospital is {test_hospital!r}; expected one of the training hospitals {', '.join(hospitals)}")
-    for name, fraction in fractions.items():
-        if not 0 < fraction < 1:
-            faults.add(f"{name}_fraction is {fraction}; expected a number between 0 and 1")
-    if "key" in frame and frame["key"].duplicated().any():
-        faults.add(f"{int(frame['key'].duplicated().sum())} keys are repeated; give every slice a key of its own")
-    faults.raise_if_any(ManifestError)
-
-
-def _known_sorted(frame: pd.DataFrame, marker: str) -> pd.DataFrame:
-    cells = frame[marker]
-    known = cells.notna() & (cells.astype("string").fillna("") != "")
-    return frame.loc[known.to_numpy(dtype=bool)].sort_values("key", kind="stable")
+    return finished(known, split, marker, apart=(Split.TEST_B.value,))
 
 
 def _check_test_a_size(size: int, available: int, hospital: str, fraction: float) -> None:
