@@ -156,7 +156,7 @@ def test_generation_goes_on_after_an_interruption(tmp_path: Path, made: Path, mo
 
 
 def test_another_specification_replaces_the_phantom(tmp_path: Path) -> None:
-    small = replace(TINY, studies=(5, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1))
+    small = replace(TINY, clot_volume_factor=2.5, studies=(5, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1))
     manifest = generate_phantom(tmp_path / "data", tmp_path / "phantom.csv", small, workers=1)
     before = manifest.read_bytes()
     changed = replace(small, slices_per_study=3)

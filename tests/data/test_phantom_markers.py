@@ -17,7 +17,7 @@ from monai_ich.data.phantom.clot import ClotLevels
 from monai_ich.data.phantom.grids import PlaneGrid
 from monai_ich.data.phantom.labels import SliceTruth, measure
 
-SPEC = PhantomSpec(matrix=384)
+SPEC = PhantomSpec(matrix=384, clot_volume_factor=2.5)  # large clots, whose edges pixels resolve
 
 
 @cache

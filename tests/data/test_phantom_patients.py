@@ -14,7 +14,7 @@ COUNT = 1500
 
 
 def draws(hospital: int, dials: SpuriousDials | None = None) -> pd.DataFrame:
-    spec = PhantomSpec(spurious=dials or SpuriousDials(), clot_volume_factor=1.0)
+    spec = PhantomSpec(spurious=dials or SpuriousDials())
     return pd.DataFrame([vars(draw_patient(spec, hospital, number)) for number in range(COUNT)])
 
 

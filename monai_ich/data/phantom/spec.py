@@ -18,8 +18,6 @@ TRANSFER_SYNTAXES = {
 # three points has a slope of about 0.6 per standard deviation of ln(volume), which is a correlation of 0.5.
 REALISTIC_VOLUME_DIAL = 0.5
 
-DEMO_CLOT_VOLUME_FACTOR = 2.5
-
 
 @dataclass(frozen=True)
 class SpuriousDials:
@@ -50,8 +48,7 @@ class PhantomSpec:
         matrix: rows and columns; even, at least 32.
         spurious: dials of the training hospitals 1-4.
         spurious_new: dials of the new hospitals 5-11, where scanner and holder know nothing of the marker.
-        clot_volume_factor: times the hospitals' median clot volumes; 1 is what patients have. More by default, so that
-            clots and their dark regions are large enough for a small network and 128 pixels.
+        clot_volume_factor: times the hospitals' median clot volumes; 1 is what patients have, more is easier.
         transfer_syntax: a key of `TRANSFER_SYNTAXES`; both are lossless.
 
     Raises:
@@ -65,7 +62,7 @@ class PhantomSpec:
     spurious: SpuriousDials = field(default_factory=SpuriousDials)
     spurious_new: SpuriousDials = field(default_factory=SpuriousDials)
     transfer_syntax: str = "jpeg_ls_lossless"
-    clot_volume_factor: float = DEMO_CLOT_VOLUME_FACTOR
+    clot_volume_factor: float = 1.0
 
     def __post_init__(self) -> None:
         faults = FaultList("The phantom's specification cannot be used")
