@@ -72,8 +72,8 @@ class JointEncoder(nn.Module):
         Raises:
             ConfigurationError: the input's channels or sides do not fit.
         """
-        with torch.no_grad():
-            given = self.frozen(x)[-1].mean(dim=(2, 3), keepdim=True)
+        # Nothing here requires a gradient, so none is recorded; under `no_grad` Grad-CAM could not begin a graph inside.
+        given = self.frozen(x.detach())[-1].mean(dim=(2, 3), keepdim=True)
         learnt = self.trainable(x)[-1].mean(dim=(2, 3), keepdim=True)
         return [torch.cat([given, learnt], dim=1)]
 

@@ -1,0 +1,148 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Grad-CAM of a network of this project: which head, which class, and the layer where the map is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from monai_ich.networks import HeadOutput, JointEncoder, MultiTaskNet
+from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
+from monai_ich.utils.keys import Task
+from monai_ich.visualize import METHODS, ActivationMaps, activation_maps
+
+_PREFIX = "network."  # of the network's modules inside `HeadOutput`
+HEADS = (Task.CLS.value, Task.SEG.value)
+
+
+@dataclass(frozen=True)
+class GradCAMChoice:
+    """What is explained, and where.
+
+    Attributes:
+        head: `cls`: the marker's logit; `seg`: the haematoma's logit, averaged over the slice.
+        marker: of the classifier; empty for its first.
+        layer: a module's name, as in the network's `named_modules`; empty for `default_layer`.
+        method: `gradcam` or `gradcam++`.
+        against: what speaks against the marker (or the haematoma) instead of for it.
+    """
+
+    head: str = Task.CLS.value
+    marker: str = ""
+    layer: str = ""
+    method: str = "gradcam"
+    against: bool = False
+
+
+def default_layer(network: MultiTaskNet) -> str:
+    """Returns the encoder whose last map is taken: `encoder`, of a joint system `encoder.trainable`.
+
+    For every encoder that is the map which the classifier pools, so that the map's mean, before the ReLU, is the
+    marker's logit but for a constant: Grad-CAM is exactly the classifier's own sum there, position by position.
+
+    - Swin: after the final LayerNorm (also `encoder.norm`). Not the last block's output: a LayerNorm does not see the
+      scale of its input, so its gradient is orthogonal to that very input, and what Grad-CAM multiplies there is what
+      the norm removes (docs/gradcam.md).
+    - ResNet: `encoder.layer4`. EfficientNet: after the last convolution's activation. Wavelet CNN: the last stage.
+    - Joint systems: what the joint encoder gives is pooled already, (B, C, 1, 1), and points nowhere; so the last map of
+      the trainable part, or, as `encoder.frozen`, of the frozen part.
+    """
+    return "encoder.trainable" if isinstance(network.encoder, JointEncoder) else "encoder"
+
+
+class GradCAMExplainer:
+    """A network and what of it is explained.
+
+    Attributes:
+        choice: with the marker and the layer filled in.
+    """
+
+    def __init__(self, network: nn.Module, markers: Sequence[str], choice: GradCAMChoice) -> None:
+        """
+        Args:
+            network: a `MultiTaskNet`, which `DistributedDataParallel` may wrap.
+            markers: names of the classifier's outputs; empty without one.
+            choice: what to explain.
+
+        Raises:
+            ConfigurationError: with all that is wrong in the choice.
+        """
+        bare = network.module if isinstance(network, DistributedDataParallel) else network
+        if not isinstance(bare, MultiTaskNet):
+            raise ConfigurationError(f"network: expected a MultiTaskNet, got {type(bare).__name__}.")
+        _check(bare, markers, choice)
+        self.markers = tuple(markers)
+        self.choice = GradCAMChoice(
+            choice.head,
+            choice.marker or (self.markers[0] if self.markers else ""),
+            choice.layer or default_layer(bare),
+            choice.method,
+            choice.against,
+        )
+        self.network = HeadOutput(bare, choice.head)
+        self.class_index, self.sign = self._class_and_sign()
+
+    def _class_and_sign(self) -> tuple[int, int]:
+        against = self.choice.against
+        if self.choice.head == Task.CLS and len(self.markers) > 1:
+            return self.markers.index(self.choice.marker), -1 if against else 1
+        return (0 if against else 1), 1
+
+    def __call__(self, images: Tensor) -> ActivationMaps:
+        """(B, 1, H, W) to the maps, on the CPU.
+
+        Raises:
+            ConfigurationError: the layer gives no map, or the head does not depend on it.
+        """
+        device = next(self.network.parameters()).device
+        return activation_maps(
+            self.network,
+            images.to(device),
+            layer=_PREFIX + self.choice.layer,
+            class_index=self.class_index,
+            sign=self.sign,
+            method=self.choice.method,
+        )
+
+    def probabilities(self, output: Tensor) -> Tensor | None:
+        """The marker's probability, (B,), from the head's output; None for another head."""
+        if self.choice.head != Task.CLS:
+            return None
+        if len(self.markers) == 1:
+            return output.softmax(1)[:, 1]
+        return torch.sigmoid(output[:, self.class_index])
+
+    @property
+    def title(self) -> str:
+        """What the maps show, in words."""
+        side = "against" if self.choice.against else "for"
+        what = self.choice.marker if self.choice.head == Task.CLS else "haematoma (segmentation)"
+        return f"{'Grad-CAM' + self.choice.method.removeprefix('gradcam')} {side} {what}, at {self.choice.layer}"
+
+
+def _check(network: MultiTaskNet, markers: Sequence[str], choice: GradCAMChoice) -> None:
+    faults = FaultList("Grad-CAM cannot be made as asked:")
+    heads = [head for head in HEADS if head in network.tasks]
+    if choice.head not in heads:
+        faults.add(
+            f"head: expected one of {heads}, which this network has, got {choice.head!r}."
+            f"{did_you_mean(choice.head, heads)}"
+        )
+    if choice.marker and choice.head == Task.CLS and choice.marker not in markers:
+        faults.add(
+            f"marker: expected one of {list(markers)}, which this network classifies, got {choice.marker!r}."
+            f"{did_you_mean(choice.marker, markers)}"
+        )
+    names = [name for name, _ in network.named_modules() if name]
+    if choice.layer and choice.layer not in names:
+        hint = did_you_mean(choice.layer, names)
+        faults.add(f"layer: expected a module of the network, such as {default_layer(network)}, got {choice.layer!r}.{hint}")
+    if choice.layer == "encoder" and isinstance(network.encoder, JointEncoder):
+        faults.add("layer: a joint encoder's output is pooled and points nowhere; name encoder.trainable or encoder.frozen")
+    if choice.method not in METHODS:
+        faults.add(f"method: expected one of {list(METHODS)}, got {choice.method!r}.{did_you_mean(choice.method, METHODS)}")
+    faults.raise_if_any(ConfigurationError)
