@@ -48,8 +48,8 @@ def default_layer(network: MultiTaskNet) -> str:
       scale of its input, so its gradient is orthogonal to that very input, and what Grad-CAM multiplies there is what
       the norm removes (docs/gradcam.md).
     - ResNet: `encoder.layer4`. EfficientNet: after the last convolution's activation. Wavelet CNN: the last stage.
-    - Joint systems: what the joint encoder gives is pooled already, (B, C, 1, 1), and points nowhere; so the last map of
-      the trainable part, or, as `encoder.frozen`, of the frozen part.
+    - Joint systems: what the joint encoder gives is pooled already, (B, C, 1, 1), and points nowhere; so the last map
+      of the trainable part, or, as `encoder.frozen`, of the frozen part.
     """
     return "encoder.trainable" if isinstance(network.encoder, JointEncoder) else "encoder"
 
@@ -140,9 +140,15 @@ def _check(network: MultiTaskNet, markers: Sequence[str], choice: GradCAMChoice)
     names = [name for name, _ in network.named_modules() if name]
     if choice.layer and choice.layer not in names:
         hint = did_you_mean(choice.layer, names)
-        faults.add(f"layer: expected a module of the network, such as {default_layer(network)}, got {choice.layer!r}.{hint}")
+        faults.add(
+            f"layer: expected a module of the network, such as {default_layer(network)}, got {choice.layer!r}.{hint}"
+        )
     if choice.layer == "encoder" and isinstance(network.encoder, JointEncoder):
-        faults.add("layer: a joint encoder's output is pooled and points nowhere; name encoder.trainable or encoder.frozen")
+        faults.add(
+            "layer: a joint encoder's output is pooled and points nowhere; name encoder.trainable or encoder.frozen"
+        )
     if choice.method not in METHODS:
-        faults.add(f"method: expected one of {list(METHODS)}, got {choice.method!r}.{did_you_mean(choice.method, METHODS)}")
+        faults.add(
+            f"method: expected one of {list(METHODS)}, got {choice.method!r}.{did_you_mean(choice.method, METHODS)}"
+        )
     faults.raise_if_any(ConfigurationError)

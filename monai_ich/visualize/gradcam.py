@@ -69,7 +69,10 @@ def activation_maps(
             f"method: expected one of {list(METHODS)}, got {method!r}.{did_you_mean(method, METHODS)}"
         )
     recorder = LayerGradients(network, layer, sign)
-    cells = METHODS[method](recorder, layer).compute_map(images, class_idx=class_index)  # (B, 1, h, w)
+    # MONAI takes a recorder for the network, but does not say so
+    cells = METHODS[method](recorder, layer).compute_map(  # type: ignore[arg-type]
+        images, class_idx=class_index
+    )  # (B, 1, h, w)
     assert recorder.output is not None  # the network has run
     maps = default_upsampler(images.shape[2:])(cells)
     return ActivationMaps(recorder.output.cpu(), cells[:, 0].cpu(), maps[:, 0].cpu())

@@ -104,7 +104,9 @@ def _draw_heat(axes: Axes, heat: np.ndarray) -> None:
     highest = float(heat.max())
     if highest <= 0:
         box = {"facecolor": "black", "edgecolor": "none", "pad": 2}  # legible also over bone
-        axes.text(0.5, 0.04, "nothing in favour", color="white", fontsize=8, ha="center", transform=axes.transAxes).set_bbox(box)
+        axes.text(
+            0.5, 0.04, "nothing in favour", color="white", fontsize=8, ha="center", transform=axes.transAxes
+        ).set_bbox(box)
         return
     relative = heat / highest
     axes.imshow(relative, cmap=HEAT_MAP, vmin=0, vmax=1, alpha=MOST_OPAQUE * relative)
