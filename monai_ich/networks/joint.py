@@ -72,7 +72,7 @@ class JointEncoder(nn.Module):
         Raises:
             ConfigurationError: the input's channels or sides do not fit.
         """
-        # Nothing in it requires a gradient, so none is recorded; `no_grad` would keep Grad-CAM from beginning one inside.
+        # Nothing in it requires a gradient, so no graph is recorded; `no_grad` would keep Grad-CAM from beginning one.
         given = self.frozen(x.detach())[-1].mean(dim=(2, 3), keepdim=True)
         learnt = self.trainable(x)[-1].mean(dim=(2, 3), keepdim=True)
         return [torch.cat([given, learnt], dim=1)]
