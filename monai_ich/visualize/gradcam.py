@@ -113,21 +113,12 @@ class LayerGradients(ModelWithHooks):
         Raises:
             ConfigurationError: the layer's output is no map, it does not run once, or the score does not depend on it.
         """
-        self.leaves.clear()
-        hook = self.module.register_forward_hook(self._begin_graph)
-        try:
-            with evaluation_mode(self.model), torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
-                output = self.model(x, **kwargs)
-        finally:
-            hook.remove()
-        if len(self.leaves) != 1:
-            raise ConfigurationError(
-                f"layer: {self.layer} runs {len(self.leaves)} times in a pass, expected once: name another layer."
-            )
-        logits = output if output.ndim == 2 else output.flatten(2).mean(2)  # (B, K)
-        score = self.sign * logits[:, class_idx].sum()
-        leaf = self.leaves.pop()
-        gradient = torch.autograd.grad(score, leaf, retain_graph=retain_graph, allow_unused=True)[0]
+        with torch.enable_grad():
+            output, leaf = self._run(x, **kwargs)
+            logits = output if output.ndim == 2 else output.flatten(2).mean(2)  # (B, K)
+            score = self.sign * logits[:, class_idx].sum()
+        depends = score.requires_grad  # not where all that the score is made of is frozen
+        gradient = torch.autograd.grad(score, leaf, retain_graph, allow_unused=True)[0] if depends else None
         if gradient is None:
             raise ConfigurationError(
                 f"layer: the score does not depend on {self.layer}: name a layer between the image and the head."
@@ -136,6 +127,21 @@ class LayerGradients(ModelWithHooks):
         # GradCAMpp multiplies its map by exp(score): a positive factor, which changes nothing but may overflow
         self.score = torch.zeros((), device=x.device)
         return self.output, (self._channels_first(leaf.detach()),), (self._channels_first(gradient),)
+
+    def _run(self, x: Tensor, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Returns the network's output and the leaf that the layer handed on."""
+        self.leaves.clear()
+        hook = self.module.register_forward_hook(self._begin_graph)
+        try:
+            with evaluation_mode(self.model), torch.autocast(x.device.type, enabled=False):
+                output = self.model(x, **kwargs)
+        finally:
+            hook.remove()
+        if len(self.leaves) != 1:
+            raise ConfigurationError(
+                f"layer: {self.layer} runs {len(self.leaves)} times in a pass, expected once: name another layer."
+            )
+        return output, self.leaves.pop()
 
     def _begin_graph(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         level = output[-1] if isinstance(output, list) and output else output

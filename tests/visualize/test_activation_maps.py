@@ -326,9 +326,10 @@ def test_what_cannot_be_explained_is_refused_with_the_reason(swin: MultiTaskNet)
     assert hooks_of(head) == []
 
 
-def test_a_layer_that_the_score_does_not_depend_on_is_refused() -> None:
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_layer_that_the_score_does_not_depend_on_is_refused(frozen: bool) -> None:
     torch.manual_seed(0)
-    encoder = UNetPyramid((4, 8))
+    encoder = UNetPyramid((4, 8)).requires_grad_(not frozen)
     network = nn.Sequential(encoder)
 
     class First(nn.Module):
