@@ -85,7 +85,7 @@ def gradcam(
     slices: Annotated[int, typer.Option(min=1, help="Slices to draw with the marker, and as many without.")] = 4,
     head: Annotated[str, typer.Option(help="cls: the marker's logit; seg: the haematoma's, over the slice.")] = "cls",
     marker: Annotated[str, typer.Option(help="The marker; the run's first if not given.")] = "",
-    layer: Annotated[str, typer.Option(help="A module of the network; the encoder's last map if not given.")] = "",
+    layer: Annotated[str, typer.Option(help="A module of the network; docs/gradcam.md says which if not given.")] = "",
     method: Annotated[str, typer.Option(help="gradcam or gradcam++.")] = "gradcam",
     against: Annotated[bool, typer.Option("--against", help="What speaks against the marker.")] = False,
 ) -> None:

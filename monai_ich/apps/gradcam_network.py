@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from monai_ich.networks import HeadOutput, JointEncoder, MultiTaskNet
+from monai_ich.networks import HeadOutput, JointEncoder, MultiTaskNet, SwinEncoder
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import Task
 from monai_ich.visualize import METHODS, ActivationMaps, activation_maps
@@ -39,19 +39,25 @@ class GradCAMChoice:
 
 
 def default_layer(network: MultiTaskNet) -> str:
-    """Returns the encoder whose last map is taken: `encoder`, of a joint system `encoder.trainable`.
+    """Returns the layer where maps are taken: late enough to know the class, early enough to know the place.
 
-    For every encoder that is the map which the classifier pools, so that the map's mean, before the ReLU, is the
-    marker's logit but for a constant: Grad-CAM is exactly the classifier's own sum there, position by position.
-
-    - Swin: after the final LayerNorm (also `encoder.norm`). Not the last block's output: a LayerNorm does not see the
-      scale of its input, so its gradient is orthogonal to that very input, and what Grad-CAM multiplies there is what
-      the norm removes (docs/gradcam.md).
-    - ResNet: `encoder.layer4`. EfficientNet: after the last convolution's activation. Wavelet CNN: the last stage.
-    - Joint systems: what the joint encoder gives is pooled already, (B, C, 1, 1), and points nowhere; so the last map
-      of the trainable part, or, as `encoder.frozen`, of the frozen part.
+    - Swin: the last block of the last stage but one, sides H/16. Its gradient differs from position to position, and
+      on the phantom its maps put most of their heat into the haematoma. After the final LayerNorm, pooling and a linear
+      layer give every position the same gradient: the map is the logit's own sum, and mostly that sum's common offset.
+      The last block's output, before that norm, is multiplied by a gradient that is orthogonal to it, and its `norm1`
+      sees the attention's branch alone (docs/gradcam.md has the figures).
+    - CNNs: the encoder's last map, which the classifier pools, as in the paper of Grad-CAM. ResNet: `encoder.layer4`;
+      EfficientNet: after the last convolution's activation; Wavelet CNN and U-Net: the last level.
+    - Joint systems: the same of the trainable part. What the joint encoder itself gives is pooled already,
+      (B, C, 1, 1), and points nowhere. `encoder.frozen` asks for the frozen part's last map.
     """
-    return "encoder.trainable" if isinstance(network.encoder, JointEncoder) else "encoder"
+    name, encoder = "encoder", network.encoder
+    if isinstance(encoder, JointEncoder):
+        name, encoder = "encoder.trainable", encoder.trainable
+    if not isinstance(encoder, SwinEncoder):
+        return name
+    stage = max(len(encoder.depths) - 2, 0)
+    return f"{name}.layers.{stage}.blocks.{encoder.depths[stage] - 1}"
 
 
 class GradCAMExplainer:

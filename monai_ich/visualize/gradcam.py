@@ -118,7 +118,10 @@ class LayerGradients(ModelWithHooks):
             logits = output if output.ndim == 2 else output.flatten(2).mean(2)  # (B, K)
             score = self.sign * logits[:, class_idx].sum()
         depends = score.requires_grad  # not where all that the score is made of is frozen
-        gradient = torch.autograd.grad(score, leaf, retain_graph, allow_unused=True)[0] if depends else None
+        gradients = (
+            torch.autograd.grad(score, leaf, retain_graph=retain_graph, allow_unused=True) if depends else (None,)
+        )
+        gradient = gradients[0]
         if gradient is None:
             raise ConfigurationError(
                 f"layer: the score does not depend on {self.layer}: name a layer between the image and the head."

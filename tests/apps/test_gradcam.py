@@ -21,11 +21,12 @@ from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
 from monai_ich.apps.gradcam import GradCAMRequest, explain_run
-from monai_ich.apps.gradcam_network import GradCAMChoice, GradCAMExplainer
+from monai_ich.apps.gradcam_network import GradCAMChoice, GradCAMExplainer, default_layer
 from monai_ich.apps.gradcam_slices import choose_slices, slices_of_kinds, summarise
 from monai_ich.data import SliceDataset, SliceStore, read_manifest
 from monai_ich.networks import joint_swin, mtl_swin_unet, unet_segmenter
 from monai_ich.utils.errors import ConfigurationError, RunDirectoryError
+from monai_ich.utils.keys import MARKERS
 
 pytestmark = pytest.mark.usefixtures("in_root")
 
@@ -104,6 +105,22 @@ def test_a_joint_system_s_maps_are_the_head_s_two_halves() -> None:
     torch.testing.assert_close(total, (network(image)["cls"] - linear.bias)[:, 1].detach())
 
 
+def test_the_default_layer_is_late_but_not_the_last_of_swin_and_the_last_of_cnns() -> None:
+    names = {
+        overlay.stem: default_layer(row_network(overlay)[0])
+        for overlay in ROWS
+        if overlay.stem in ("train", "tiny", "resnet152", "joint_swin_transformer", "joint_learning", "u_net")
+    }
+    assert names == {
+        "train": "encoder.layers.2.blocks.1",
+        "tiny": "encoder.layers.2.blocks.5",
+        "resnet152": "encoder",
+        "joint_swin_transformer": "encoder.trainable.layers.2.blocks.1",
+        "joint_learning": "encoder.trainable",
+        "u_net": "encoder",
+    }
+
+
 def test_a_choice_with_several_faults_is_refused_with_all_of_them() -> None:
     network = mtl_swin_unet("demo", tasks=("cls", "seg"))
     with pytest.raises(ConfigurationError) as caught:
@@ -131,17 +148,19 @@ def data(tiny_phantom: Path) -> dict[str, SliceDataset]:
 def test_kinds_are_those_of_the_manifest_and_its_masks(data: dict[str, SliceDataset]) -> None:
     dataset = data["all"]
     frame = dataset.slices.frame
-    kinds = slices_of_kinds(dataset, "hypodensity")
-    assert kinds["marker"] == frame.index[frame["hypodensity"] == 1].tolist()
-    expected = []
-    for i, row in frame.iterrows():
-        others = [row["margin_irregularity"], row["blend_sign"], row["fluid_level"]]
-        masked = bool(row["mask"]) and bool(dataset[i]["mask"].any())
-        if row["hypodensity"] == 0 and (1 in others or masked):
-            expected.append(i)
-    assert kinds["haematoma_without"] == expected
-    assert any(frame["mask"][i] == "" for i in expected), "by another marker alone"
-    assert any(1 not in frame.loc[i, ["margin_irregularity", "blend_sign", "fluid_level"]].to_list() for i in expected)
+    by_mask, by_marker = 0, 0
+    for marker in MARKERS:
+        expected = []
+        for i, row in frame[frame[marker] == 0].iterrows():
+            other = any(row[name] == 1 for name in MARKERS if name != marker)
+            masked = bool(row["mask"]) and bool(dataset[i]["mask"].any())
+            by_mask, by_marker = by_mask + (masked and not other), by_marker + (other and not masked)
+            if other or masked:
+                expected.append(i)
+        kinds = slices_of_kinds(dataset, marker)
+        assert kinds == {"marker": frame.index[frame[marker] == 1].tolist(), "haematoma_without": expected}
+    assert by_mask, "some are known from their masks alone"
+    assert by_marker, "some are known from another marker alone"
 
 
 def test_slices_are_drawn_by_key_and_one_a_patient_first(data: dict[str, SliceDataset]) -> None:
