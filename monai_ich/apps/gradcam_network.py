@@ -60,6 +60,11 @@ def default_layer(network: MultiTaskNet) -> str:
     return f"{name}.layers.{stage}.blocks.{encoder.depths[stage] - 1}"
 
 
+def unwrapped(network: nn.Module) -> nn.Module:
+    """Returns the network that `DistributedDataParallel` wraps, or the network itself."""
+    return network.module if isinstance(network, DistributedDataParallel) else network
+
+
 class GradCAMExplainer:
     """A network and what of it is explained.
 
@@ -77,7 +82,7 @@ class GradCAMExplainer:
         Raises:
             ConfigurationError: with all that is wrong in the choice.
         """
-        bare = network.module if isinstance(network, DistributedDataParallel) else network
+        bare = unwrapped(network)
         if not isinstance(bare, MultiTaskNet):
             raise ConfigurationError(f"network: expected a MultiTaskNet, got {type(bare).__name__}.")
         _check(bare, markers, choice)
