@@ -37,7 +37,7 @@ class GradCAMRequest:
         run: a run's directory.
         source: a DICOM file, a folder of one series or a volume; None for the run's own test sets.
         output_dir: where to write; None for `<run>/gradcam`, with a source `<run>/gradcam/<its name>`.
-        slices: how many of each kind to draw; of a study, half as many as there are pictures.
+        slices: how many of each kind to draw; of a study, twice as many in all.
         choice: head, marker, layer and method.
     """
 
@@ -152,7 +152,8 @@ def _track(tracker: MLflowTracker, written: Sequence[Path]) -> None:
 
 def _report(summary: pd.DataFrame, explainer: GradCAMExplainer, written: Sequence[Path]) -> None:
     console.print(explainer.title)
-    table = Table(Column("test set", no_wrap=True), *summary.columns[1:], box=None, padding=(0, 2, 0, 0))
+    names = [Column(name, no_wrap=True) for name in ("test set", "kind")]
+    table = Table(*names, *summary.columns[2:], box=None, padding=(0, 2, 0, 0))
     for row in summary.to_dict("records"):
         means = ["-" if np.isnan(row[name]) else f"{row[name]:.3f}" for name in MEASURES]
         counts = [str(row[name]) for name in ("slices", "empty_maps", "measured")]

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from monai_ich.networks import HeadOutput, JointEncoder, MultiTaskNet, SwinEncoder
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
-from monai_ich.utils.keys import Task
+from monai_ich.utils.keys import MARKERS, Task
 from monai_ich.visualize import METHODS, ActivationMaps, activation_maps
 
 _PREFIX = "network."  # of the network's modules inside `HeadOutput`
@@ -143,11 +143,10 @@ def _check(network: MultiTaskNet, markers: Sequence[str], choice: GradCAMChoice)
             f"head: expected one of {heads}, which this network has, got {choice.head!r}."
             f"{did_you_mean(choice.head, heads)}"
         )
-    if choice.marker and choice.head == Task.CLS and choice.marker not in markers:
-        faults.add(
-            f"marker: expected one of {list(markers)}, which this network classifies, got {choice.marker!r}."
-            f"{did_you_mean(choice.marker, markers)}"
-        )
+    # without a classifier, a marker still tells the slices of the two kinds apart
+    known = markers if choice.head == Task.CLS else MARKERS
+    if choice.marker and choice.marker not in known:
+        faults.add(f"marker: expected one of {list(known)}, got {choice.marker!r}.{did_you_mean(choice.marker, known)}")
     names = [name for name, _ in network.named_modules() if name]
     if choice.layer and choice.layer not in names:
         hint = did_you_mean(choice.layer, names)

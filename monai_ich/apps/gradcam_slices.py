@@ -153,7 +153,7 @@ def figure_of(
 ) -> Figure | None:
     """The paper's Figure 4 for one test set: `count` slices of each kind; None where it has neither kind."""
     marker = explainer.choice.marker
-    headings = {WITH_MARKER: f"(a) {marker}", WITHOUT: f"(b) haematoma without {marker}"}
+    headings = {WITH_MARKER: f"(a) {marker}", WITHOUT: f"(b) haematoma\nwithout {marker}"}
     groups = []
     for kind, indices in kinds.items():
         chosen = choose_slices(dataset, indices, count)

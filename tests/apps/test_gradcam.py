@@ -129,6 +129,8 @@ def test_a_choice_with_several_faults_is_refused_with_all_of_them() -> None:
         assert part in str(caught.value)
     with pytest.raises(ConfigurationError, match=r"head: expected one of \['seg'\]"):
         GradCAMExplainer(unet_segmenter("demo"), [], GradCAMChoice())
+    with pytest.raises(ConfigurationError, match=r"marker: expected one of.*got 'blood'"):
+        GradCAMExplainer(unet_segmenter("demo"), [], GradCAMChoice("seg", "blood"))
     with pytest.raises(ConfigurationError, match=r"head: expected one of \['cls', 'seg'\].*got 'rec'"):
         GradCAMExplainer(mtl_swin_unet("demo"), ["hypodensity"], GradCAMChoice("rec"))
     with pytest.raises(ConfigurationError, match=r"pooled and points nowhere; name encoder\.trainable"):
