@@ -24,7 +24,7 @@ class GradCAMChoice:
     """What is explained, and where.
 
     Attributes:
-        head: `cls`: the marker's logit; `seg`: the haematoma's logit, averaged over the slice.
+        head: `cls`: the marker's log-odds; `seg`: the haematoma's, averaged over the slice.
         marker: of the classifier; empty for its first.
         layer: a module's name, as in the network's `named_modules`; empty for `default_layer`.
         method: `gradcam` or `gradcam++`.
@@ -95,13 +95,11 @@ class GradCAMExplainer:
             choice.against,
         )
         self.network = HeadOutput(bare, choice.head)
-        self.class_index, self.sign = self._class_and_sign()
-
-    def _class_and_sign(self) -> tuple[int, int]:
-        against = self.choice.against
-        if self.choice.head == Task.CLS and len(self.markers) > 1:
-            return self.markers.index(self.choice.marker), -1 if against else 1
-        return (0 if against else 1), 1
+        self.sign = -1 if choice.against else 1
+        several = choice.head == Task.CLS and len(self.markers) > 1
+        # two logits under a softmax (one marker, or the segmentation) count by their difference
+        self.class_index = self.markers.index(self.choice.marker) if several else 1
+        self.minus = None if several else 0
 
     def __call__(self, images: Tensor) -> ActivationMaps:
         """(B, 1, H, W) to the maps, on the CPU.
@@ -115,6 +113,7 @@ class GradCAMExplainer:
             images.to(device),
             layer=_PREFIX + self.choice.layer,
             class_index=self.class_index,
+            minus=self.minus,
             sign=self.sign,
             method=self.choice.method,
         )

@@ -38,7 +38,14 @@ class ActivationMaps:
 
 
 def activation_maps(
-    network: nn.Module, images: Tensor, *, layer: str, class_index: int, sign: int = 1, method: str = "gradcam"
+    network: nn.Module,
+    images: Tensor,
+    *,
+    layer: str,
+    class_index: int,
+    minus: int | None = None,
+    sign: int = 1,
+    method: str = "gradcam",
 ) -> ActivationMaps:
     """Grad-CAM (arXiv 1610.02391) or Grad-CAM++ (arXiv 1710.11063) of a batch; slices do not influence one another.
 
@@ -54,6 +61,8 @@ def activation_maps(
         layer: name of a module as in `named_modules`. It gives (B, C, h, w), or (B, h, w, C) inside Swin stages and
             their norms; or, as encoders do, a list of maps, whose last one is taken.
         class_index: which of the K.
+        minus: a class whose logit is taken off the score. Of two logits under a softmax only the difference, the
+            log-odds, means anything; what they have in common never changes the probability, but it would the map.
         sign: -1 for what speaks against the class.
         method: `gradcam` or `gradcam++`.
 
@@ -68,7 +77,7 @@ def activation_maps(
         raise ConfigurationError(
             f"method: expected one of {list(METHODS)}, got {method!r}.{did_you_mean(method, METHODS)}"
         )
-    recorder = LayerGradients(network, layer, sign)
+    recorder = LayerGradients(network, layer, sign, minus)
     # MONAI takes a recorder for the network, but does not say so
     cells = METHODS[method](recorder, layer).compute_map(  # type: ignore[arg-type]
         images, class_idx=class_index
@@ -87,8 +96,8 @@ class LayerGradients(ModelWithHooks):
     differentiated, and no parameter gets a gradient.
     """
 
-    def __init__(self, network: nn.Module, layer: str, sign: int = 1) -> None:
-        """Takes a network that returns a tensor, the layer's name, and the sign of the score.
+    def __init__(self, network: nn.Module, layer: str, sign: int = 1, minus: int | None = None) -> None:
+        """Takes a network that returns a tensor, the layer's name, and of the score the sign and what is taken off.
 
         Raises:
             ConfigurationError: there is no such layer.
@@ -100,7 +109,7 @@ class LayerGradients(ModelWithHooks):
                 f"{did_you_mean(layer, modules)}"
             )
         super().__init__(network, layer)
-        self.layer, self.module, self.sign = layer, modules[layer], sign
+        self.layer, self.module, self.sign, self.minus = layer, modules[layer], sign, minus
         self.channels_last = is_channels_last(modules, layer)
         self.leaves: list[Tensor] = []
         self.output: Tensor | None = None
@@ -117,6 +126,8 @@ class LayerGradients(ModelWithHooks):
             output, leaf = self._run(x, **kwargs)
             logits = output if output.ndim == 2 else output.flatten(2).mean(2)  # (B, K)
             score = self.sign * logits[:, class_idx].sum()
+            if self.minus is not None:
+                score = score - self.sign * logits[:, self.minus].sum()
         depends = score.requires_grad  # not where all that the score is made of is frozen
         gradients = (
             torch.autograd.grad(score, leaf, retain_graph=retain_graph, allow_unused=True) if depends else (None,)

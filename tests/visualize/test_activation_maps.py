@@ -80,6 +80,19 @@ def test_the_negated_score_gives_what_speaks_against(convolutions: Convolutions,
     assert got.cells.max() > 0
 
 
+def test_what_two_logits_share_does_not_count(convolutions: Convolutions, images: Tensor) -> None:
+    features = convolutions.second(torch.tanh(convolutions.first(images)))
+    logits = convolutions.linear(F.relu(features).mean(dim=(2, 3)))
+    expected = by_definition(features, (logits[:, 1] - logits[:, 0]).sum())
+    got = activation_maps(convolutions, images, layer="second", class_index=1, minus=0)
+    torch.testing.assert_close(got.cells, expected)
+    with torch.no_grad():
+        convolutions.linear.weight[:2] += torch.rand(6)  # to both: the probabilities stay
+    again = activation_maps(convolutions, images, layer="second", class_index=1, minus=0)
+    torch.testing.assert_close(again.cells, got.cells, rtol=1e-4, atol=1e-6)
+    assert got.cells.max() > 0
+
+
 @pytest.mark.parametrize(("method", "reference"), [("gradcam", GradCAM), ("gradcam++", GradCAMpp)])
 def test_maps_are_monai_s_up_to_a_factor(
     convolutions: Convolutions, images: Tensor, method: str, reference: type[GradCAM]
