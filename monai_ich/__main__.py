@@ -118,6 +118,28 @@ def predict_example(
 
 
 @cli.command()
+def gradcam(
+    run: Annotated[Path, typer.Argument(help="A run's directory, such as runs/mtl-...")],
+    source: Annotated[
+        Path | None, typer.Argument(help="A DICOM file, a folder or a volume; the run's test sets if not given.")
+    ] = None,
+    output_dir: Annotated[Path | None, typer.Option(help="Folder for the results; <run>/gradcam if not given.")] = None,
+    slices: Annotated[int, typer.Option(min=1, help="Slices to draw with the marker, and as many without.")] = 4,
+    head: Annotated[str, typer.Option(help="cls: the marker's logit; seg: the haematoma's, over the slice.")] = "cls",
+    marker: Annotated[str, typer.Option(help="The marker; the run's first if not given.")] = "",
+    layer: Annotated[str, typer.Option(help="A module of the network; docs/gradcam.md says which if not given.")] = "",
+    method: Annotated[str, typer.Option(help="gradcam or gradcam++.")] = "gradcam",
+    against: Annotated[bool, typer.Option("--against", help="What speaks against the marker.")] = False,
+) -> None:
+    """Show where a run's classifier looks (the paper's Figure 4): pictures, and the heat inside the haematoma."""
+    from monai_ich.apps.gradcam import GradCAMRequest, explain_run
+    from monai_ich.apps.gradcam_network import GradCAMChoice
+
+    choice = GradCAMChoice(head, marker, layer, method, against)
+    explain_run(GradCAMRequest(run, source, output_dir, slices, choice))
+
+
+@cli.command()
 def table(
     output_dir: Annotated[Path, typer.Option(help="Folder of the table and its runs.")] = Path("tables/table1"),
     rows: Annotated[

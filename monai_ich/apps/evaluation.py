@@ -14,11 +14,14 @@ from monai.engines import SupervisedEvaluator
 from monai.inferers import Inferer
 from rich.table import Column, Table
 
+from monai_ich.apps.gradcam_network import GradCAMChoice, GradCAMExplainer, unwrapped
+from monai_ich.apps.gradcam_slices import DRAWN_SLICES, figure_of, slices_of_kinds
 from monai_ich.bundle import RunDirectory
 from monai_ich.data import ShardSampler, SliceDataset, SliceStore, test_splits
 from monai_ich.engines import per_process_batch_size, prepare_multitask_batch, rank, world_size
 from monai_ich.handlers import MLflowTracker, PredictionMetrics, load_weights
 from monai_ich.metrics import PredictionTable
+from monai_ich.networks import MultiTaskNet
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_json
@@ -137,7 +140,21 @@ class Evaluation:
             figures[f"confusion_{marker}.png"] = confusion_figure(curves, self.threshold)
         for name, dataset in self.datasets.items():
             figures[f"panel_{name}.png"] = self._panel(dataset, self.tables[name])
+        # a network that a user composed otherwise is evaluated all the same, without this picture
+        if self.markers and isinstance(unwrapped(self.network), MultiTaskNet):
+            figures |= self._heat_maps()
         return figures
+
+    def _heat_maps(self) -> dict[str, Any]:
+        """The paper's Figure 4 for the first marker: a few slices of each test set, those that `gradcam` draws too."""
+        explainer = GradCAMExplainer(self.network, self.markers, GradCAMChoice())
+        drawn = {
+            f"gradcam_{name}.png": figure_of(
+                explainer, dataset, slices_of_kinds(dataset, explainer.choice.marker), DRAWN_SLICES, name
+            )
+            for name, dataset in self.datasets.items()
+        }
+        return {name: figure for name, figure in drawn.items() if figure is not None}
 
     def _panel(self, dataset: SliceDataset, table: PredictionTable) -> Any:
         """Draws slices with the marker first (without a classifier, with blood): what a reader looks for."""

@@ -61,14 +61,27 @@ class MLflowTracker:
             return
         self.run_id = self._joined() or self._made()
 
-    def _joined(self) -> str | None:
+    def rejoin(self) -> bool:
+        """Finds the run of this directory, to add artifacts to it; its status stays what it is.
+
+        Returns:
+            False where the store does not know the run, and on other ranks than 0.
+        """
+        if self.active:
+            self.run_id = self._joined(status=None) or ""
+        return bool(self.run_id)
+
+    def _joined(self, status: str | None = "RUNNING") -> str | None:
         if not self.identity.is_file():
             return None
         identity = json.loads(self.identity.read_text(encoding="utf-8"))
         if identity["tracking_uri"] != self.tracking_uri:
             return None
         try:
-            self.client.update_run(identity["run_id"], status="RUNNING")
+            if status is None:
+                self.client.get_run(identity["run_id"])
+            else:
+                self.client.update_run(identity["run_id"], status=status)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise

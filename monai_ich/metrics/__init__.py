@@ -13,6 +13,7 @@ from monai_ich.metrics.comparison import (
 )
 from monai_ich.metrics.delong import AUCDifference, auc_covariance, compare_aucs, structural_components
 from monai_ich.metrics.detectable import hanley_mcneil_variance, minimum_detectable_auc_difference
+from monai_ich.metrics.localisation import ceiling_share, energy_share, pointing_hits, uniform_share
 from monai_ich.metrics.resampling import (
     bootstrap_p_value,
     holm_correction,
@@ -37,8 +38,10 @@ __all__ = [
     "align_predictions",
     "auc_covariance",
     "bootstrap_p_value",
+    "ceiling_share",
     "classification_metrics",
     "compare_aucs",
+    "energy_share",
     "gap_between",
     "hanley_mcneil_variance",
     "holm_correction",
@@ -46,10 +49,12 @@ __all__ = [
     "multilabel_metrics",
     "paired_for_gap",
     "percentile_interval",
+    "pointing_hits",
     "resample_counts",
     "segmentation_counts",
     "segmentation_metrics",
     "structural_components",
+    "uniform_share",
     "weighted_auc",
     "weighted_classification_metrics",
     "weighted_iou",

@@ -72,8 +72,8 @@ class JointEncoder(nn.Module):
         Raises:
             ConfigurationError: the input's channels or sides do not fit.
         """
-        with torch.no_grad():
-            given = self.frozen(x)[-1].mean(dim=(2, 3), keepdim=True, dtype=torch.float32)
+        # Nothing in it requires a gradient, so no graph is recorded; `no_grad` would keep Grad-CAM from beginning one.
+        given = self.frozen(x.detach())[-1].mean(dim=(2, 3), keepdim=True, dtype=torch.float32)
         learnt = self.trainable(x)[-1].mean(dim=(2, 3), keepdim=True, dtype=torch.float32)
         return [torch.cat([given, learnt], dim=1)]
 

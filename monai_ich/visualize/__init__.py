@@ -1,7 +1,20 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Floor 2: figures of results."""
+"""Floor 2: figures of results, and Grad-CAM."""
 
 from monai_ich.visualize.figures import confusion_figure, panel_figure, precision_recall_figure, roc_figure
+from monai_ich.visualize.gradcam import METHODS, ActivationMaps, activation_maps
+from monai_ich.visualize.heat import HeatSlices, heat_figure
 from monai_ich.visualize.intervals import forest_figure
 
-__all__ = ["confusion_figure", "forest_figure", "panel_figure", "precision_recall_figure", "roc_figure"]
+__all__ = [
+    "METHODS",
+    "ActivationMaps",
+    "HeatSlices",
+    "activation_maps",
+    "confusion_figure",
+    "forest_figure",
+    "heat_figure",
+    "panel_figure",
+    "precision_recall_figure",
+    "roc_figure",
+]
