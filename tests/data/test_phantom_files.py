@@ -156,13 +156,13 @@ def test_generation_goes_on_after_an_interruption(tmp_path: Path, made: Path, mo
 
 
 def test_another_specification_replaces_the_phantom(tmp_path: Path) -> None:
-    small = replace(TINY, studies=(8, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1))
+    small = replace(TINY, slices_per_study=5, studies=(8, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1))
     manifest = generate_phantom(tmp_path / "data", tmp_path / "phantom.csv", small, workers=1)
     before = manifest.read_bytes()
-    changed = replace(small, slices_per_study=5)
+    changed = replace(small, slices_per_study=6)
     generate_phantom(tmp_path / "data", manifest, changed, workers=1)
     assert manifest.read_bytes() != before
-    assert len(list((tmp_path / "data" / "images").rglob("*.dcm"))) == 13 * 5
+    assert len(list((tmp_path / "data" / "images").rglob("*.dcm"))) == 13 * 6
 
 
 def test_foreign_folder_is_left_alone(tmp_path: Path) -> None:

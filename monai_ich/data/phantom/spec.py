@@ -43,7 +43,7 @@ class PhantomSpec:
 
     Attributes:
         seed: every patient derives from (seed, hospital, patient number), and can be made again alone.
-        studies: studies (one a patient) of hospitals 1 to 11. The default makes about 2,350 slices.
+        studies: studies (one a patient) of hospitals 1 to 11. The default makes about 2,700 slices.
         slices_per_study: contiguous slices a study, around the clot where there is one; None covers the whole head.
         matrix: rows and columns; even, at least 32.
         spurious: dials of the training hospitals 1-4.
@@ -56,7 +56,7 @@ class PhantomSpec:
     """
 
     seed: int = 20260
-    studies: tuple[int, ...] = (150, 34, 34, 34, 6, 6, 6, 6, 6, 6, 6)
+    studies: tuple[int, ...] = (150, 34, 34, 34, 12, 12, 12, 12, 12, 12, 12)
     slices_per_study: int | None = 8
     matrix: int = 512
     spurious: SpuriousDials = field(default_factory=SpuriousDials)
