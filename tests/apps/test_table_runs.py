@@ -18,7 +18,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
-from monai.bundle import run as run_bundle
+from table_support import in_process
 
 from monai_ich.apps.table import TableRequest, make_table
 from monai_ich.apps.table_plan import PlannedRun
@@ -30,13 +30,6 @@ pytestmark = pytest.mark.usefixtures("in_root")
 
 ROWS = ("Swin Transformer", "MTL-Swin-Unet (cls+seg)")
 NOTHING_TO_TRAIN = "nothing is left to train"
-
-
-def in_process(run: PlannedRun, lock: int, tick: Callable[[], None]) -> int:
-    """Trains as the subprocess would, in this process: importing everything anew takes longer than a tiny run."""
-    tick()
-    run_bundle(config_file=[str(path) for path in run.files], **run.overrides)
-    return 0
 
 
 def never(run: PlannedRun, lock: int, tick: Callable[[], None]) -> int:
@@ -229,7 +222,7 @@ def test_other_settings_or_data_in_the_same_folder_are_refused_before_training(
     settings = [*table.settings, "lr=0.5"]
     with pytest.raises(ComparisonError) as caught:
         make_table(replace(table, settings=settings), never)
-    assert "Swin Transformer, seed 0: lr was 0.0008, is 0.5" in str(caught.value)
+    assert "Swin Transformer, seed 0: lr was 0.0016, is 0.5" in str(caught.value)
     assert "MTL-Swin-Unet (cls+seg), seed 1: lr was" in str(caught.value)
     source = Path(tiny_settings["manifest"])
     other = tmp_path / "other.csv"
