@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from monai_ich.apps.audit_canary import canary_findings
 from monai_ich.apps.audit_masks import mask_findings
 from monai_ich.data import Manifest, SliceStore
-from monai_ich.data.audit import NEAR_IDENTICAL, Finding, Severity, near_pairs, shared_severity, similarity
+from monai_ich.data.audit import NEAR_IDENTICAL, Finding, Severity, both_tests, near_pairs, shared_severity, similarity
 from monai_ich.transforms import FEATURES, LoadSlicesd, PixelCount, SliceFeaturesd
 from monai_ich.utils.console import console, progress_bar
 from monai_ich.utils.errors import ImageReadError
@@ -153,6 +153,8 @@ def _pair_findings(frame: pd.DataFrame, pairs: np.ndarray, protocol: str) -> lis
             remedy = "Give one person one patient_id, remove the copies, and split anew."
         elif one == other:
             remedy = "Give one person one patient_id, or remove the copies: intervals by patients would be too narrow."
+        elif both_tests(one, other):
+            remedy = "Say so where the two are compared: they are not independent."
         else:
             remedy = f"The protocol {protocol!r} lets the splits share patients; results include recognising the slice."
         findings.append(Finding(check, severity, summary, remedy, _examples(frame, of_splits)))

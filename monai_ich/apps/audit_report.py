@@ -36,9 +36,13 @@ _COLOURS = {
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b }
 table { border-collapse: collapse; margin: .6rem 0; font-size: 13px }
-td, th { border: 1px solid #ddd; padding: .2rem .6rem; text-align: left; vertical-align: top } h2 { margin-top: 2rem } img { max-width: 100% } .badge { color: #fff;
-border-radius: 4px; padding: .1rem .5rem; font-size: 12px; text-transform: uppercase } .remedy { color: #444 }
-.verdict { border-left: 6px solid; padding: .5rem 1rem; background: #f6f6f6; font-size: 17px } small { color: #555 }
+td, th { border: 1px solid #ddd; padding: .2rem .6rem; text-align: left; vertical-align: top }
+h2 { margin-top: 2rem }
+img { max-width: 100% }
+.badge { color: #fff; border-radius: 4px; padding: .1rem .5rem; font-size: 12px; text-transform: uppercase }
+.remedy { color: #444 }
+.verdict { border-left: 6px solid; padding: .5rem 1rem; background: #f6f6f6; font-size: 17px }
+small { color: #555 }
 """
 
 

@@ -35,8 +35,18 @@ def may_share(protocol: str, first: str, second: str) -> bool:
 
 
 def shared_severity(protocol: str, first: str, second: str) -> Severity:
-    """How grave it is that two splits share a patient: a protocol that means it is still warned of."""
-    return Severity.WARNING if may_share(protocol, first, second) else Severity.FATAL
+    """How grave it is that two splits share a patient.
+
+    A protocol that means it is still warned of. Two test sets that share patients make no result better than it is,
+    they are only not independent of each other.
+    """
+    meant = may_share(protocol, first, second) or both_tests(first, second)
+    return Severity.WARNING if meant else Severity.FATAL
+
+
+def both_tests(first: str, second: str) -> bool:
+    """Whether nothing is learnt or chosen on either split."""
+    return first.startswith("test") and second.startswith("test")
 
 
 def split_pairs(frame: pd.DataFrame) -> Iterator[tuple[str, str]]:
@@ -75,10 +85,11 @@ def _shared(slices: pd.DataFrame, check: str, column: str, pair: tuple[str, str]
     both = slices[(slices[first] > 0) & (slices[second] > 0)]
     if both.empty:
         return None
-    severity = shared_severity(protocol, first, second)
     there = int((slices[second] > 0).sum())
     said = f"{len(both)} of {there} {check} of {second} are in {first} too ({int(both[second].sum())} of its slices)"
-    if severity is Severity.WARNING:
+    if both_tests(first, second) and not may_share(protocol, first, second):
+        summary, remedy = f"{said}.", "Say so where the two are compared: they are not independent."
+    elif may_share(protocol, first, second):
         summary = f"{said}, as the protocol {protocol!r} has it: results on {second} include recognising them."
         remedy = "Report it with the results; for a claim about new patients, use a split by patients."
     else:
@@ -89,7 +100,7 @@ def _shared(slices: pd.DataFrame, check: str, column: str, pair: tuple[str, str]
         {column: str(name), f"slices in {first}": int(row[first]), f"slices in {second}": int(row[second])}
         for name, row in both.head(EXAMPLES).iterrows()
     )
-    return Finding(check, severity, summary, remedy, examples)
+    return Finding(check, shared_severity(protocol, first, second), summary, remedy, examples)
 
 
 def _studies_of_two_patients(frame: pd.DataFrame) -> list[Finding]:
