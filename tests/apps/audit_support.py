@@ -75,22 +75,24 @@ class Planted:
     def audit(self, **options: Any) -> tuple[int, dict[str, Any]]:
         """Writes the manifest and audits it; returns the status and the JSON report."""
         self.write()
-        status = audit_manifest(AuditRequest(self.path, **{"cache_dir": self.cache, "workers": 1, **options}))
+        status = audit_manifest(
+            AuditRequest(self.path, **{"cache_dir": self.cache, "workers": 1, "pictures": False, **options})
+        )
         return status, json.loads(self.path.with_suffix(".audit.json").read_text())
 
     def page(self) -> str:
         return self.path.with_suffix(".audit.html").read_text()
 
     def change_header(self, row: int, **attributes: Any) -> None:
-        path = self.data / self.frame.at[row, "image"]
+        path = self.data / self.frame.loc[row, "image"]
         data = pydicom.dcmread(path)
         for keyword, value in attributes.items():
             setattr(data, keyword, value)
         data.save_as(path)
 
     def re_export(self, row: int, change: Callable[[Any], Any], **columns: Any) -> int:
-        """Adds a copy of a slice as another export would make it: other UIDs, name and patient, pixels changed a bit."""
-        source = pydicom.dcmread(self.data / self.frame.at[row, "image"])
+        """Adds a copy of a slice as another export would make it: other UIDs and name, pixels changed a bit."""
+        source = pydicom.dcmread(self.data / self.frame.loc[row, "image"])
         stored = change(source.pixel_array).astype(source.pixel_array.dtype)
         source.Rows, source.Columns = stored.shape
         source.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
