@@ -29,6 +29,7 @@ from monai_ich.visualize import balance_figure, pairs_figure, panel_figure
 EXIT_CLEAN, EXIT_WARNINGS, EXIT_FATAL = 0, 1, 2
 PICTURE_SIDE = 256
 CHARTED_HOSPITALS = 30
+PIXEL_CHECKS = ("headers", "files", "near-identical slices", "canary", "masks")
 
 _STYLES = {
     Severity.PASSED: "green",
@@ -123,7 +124,7 @@ def _report(request: AuditRequest, manifest: Manifest, findings: list[Finding]) 
             figures |= _pictures(manifest, seen)
     else:
         skipped = "Left out: neither headers nor images were read (--no-pixels)."
-        findings += [Finding(check, Severity.SKIPPED, skipped) for check in ("headers", "pixels", "canary", "masks")]
+        findings += [Finding(check, Severity.SKIPPED, skipped) for check in PIXEL_CHECKS]
     findings += power_findings(frame, marker)
     return AuditReport(manifest.path.name, manifest.sha256, marker, protocol, findings, hospitals, figures)
 

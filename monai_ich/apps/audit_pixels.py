@@ -23,6 +23,7 @@ from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.keys import Key
 
 FEWEST_CONTENT_PX = 50  # a thumbnail with less is all air or all bone, like any other
+NEAR_CHECK = "near-identical slices"
 MOST_COMPARED = 20_000  # pairs whose pictures are compared, the nearest first
 EXAMPLES = 5
 
@@ -61,8 +62,8 @@ def pixel_findings(manifest: Manifest, protocol: str, cache_dir: Path | None, wo
     """Reads every slice and judges pairs, identities and masks."""
     pixels, unreadable = _read(manifest, cache_dir, workers)
     frame = manifest.frame
-    pairs = _near_identical(pixels, frame)
-    findings = [*unreadable, *_pair_findings(frame, pairs, protocol)]
+    pairs, uncompared = _near_identical(pixels, frame)
+    findings = [*unreadable, *_pair_findings(frame, pairs, protocol), *uncompared]
     findings += canary_findings(frame, pixels.readable, pixels.thumbnails, persons(frame, pairs), protocol)
     masks, wrong = mask_findings(frame, pixels.readable, pixels.counts)
     across = frame["split"].to_numpy()[pairs]
@@ -114,8 +115,8 @@ def _unreadable(frame: pd.DataFrame, readable: np.ndarray) -> Finding:
     )
 
 
-def _near_identical(pixels: Pixels, frame: pd.DataFrame) -> np.ndarray:
-    """Rows (P, 2) of nearly identical slices of different patients or splits."""
+def _near_identical(pixels: Pixels, frame: pd.DataFrame) -> tuple[np.ndarray, list[Finding]]:
+    """Rows (P, 2) of nearly identical slices of different patients or splits, and whether some were not compared."""
     group = pd.factorize(pd.MultiIndex.from_frame(frame[["patient_id", "split"]]))[0]
     rows = np.flatnonzero(pixels.readable & (pixels.counts[:, PixelCount.CONTENT] >= FEWEST_CONTENT_PX))
     candidates, _ = near_pairs(pixels.fingerprints[rows], group[rows])
@@ -124,17 +125,16 @@ def _near_identical(pixels: Pixels, frame: pd.DataFrame) -> np.ndarray:
         for one, other in bar.track(rows[candidates[:MOST_COMPARED]], description="comparing slices"):
             if similarity(*pixels.thumbnails([one, other])) >= NEAR_IDENTICAL:
                 kept.append((int(one), int(other)))
+    uncompared = []
     if len(candidates) > MOST_COMPARED:
-        console.print(
-            f"{len(candidates)} pairs of slices are near one another; the {MOST_COMPARED} nearest were compared"
-        )
-    return np.array(kept, dtype=np.int64).reshape(-1, 2)
+        summary = f"Only the {MOST_COMPARED} nearest of {len(candidates)} pairs with near fingerprints were compared."
+        uncompared = [Finding(NEAR_CHECK, Severity.SKIPPED, summary, "Remove the copies found, and audit again.")]
+    return np.array(kept, dtype=np.int64).reshape(-1, 2), uncompared
 
 
 def _pair_findings(frame: pd.DataFrame, pairs: np.ndarray, protocol: str) -> list[Finding]:
-    check = "near-identical slices"
     if not len(pairs):
-        return [Finding(check, Severity.PASSED, "No slice is a copy of one of another split or patient.")]
+        return [Finding(NEAR_CHECK, Severity.PASSED, "No slice is a copy of one of another split or patient.")]
     splits, patients = frame["split"].to_numpy(dtype=object), frame["patient_id"].to_numpy(dtype=object)
     table = pd.DataFrame({"one": splits[pairs[:, 0]], "other": splits[pairs[:, 1]], "pair": range(len(pairs))})
     table[["one", "other"]] = np.sort(table[["one", "other"]].to_numpy(dtype=str), axis=1)
@@ -157,7 +157,7 @@ def _pair_findings(frame: pd.DataFrame, pairs: np.ndarray, protocol: str) -> lis
             remedy = "Say so where the two are compared: they are not independent."
         else:
             remedy = f"The protocol {protocol!r} lets the splits share patients; results include recognising the slice."
-        findings.append(Finding(check, severity, summary, remedy, _examples(frame, of_splits)))
+        findings.append(Finding(NEAR_CHECK, severity, summary, remedy, _examples(frame, of_splits)))
     return findings
 
 
