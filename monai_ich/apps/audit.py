@@ -21,8 +21,8 @@ from monai_ich.data.audit import Finding, Severity, hospital_counts, overlap_fin
 from monai_ich.data.caching import available_cores
 from monai_ich.transforms import FitSquared, HUWindowd, LoadSlicesd
 from monai_ich.utils.console import console
-from monai_ich.utils.errors import ImageReadError, ManifestError
-from monai_ich.utils.keys import BRAIN_WINDOW_HU, Key
+from monai_ich.utils.errors import ConfigurationError, ImageReadError, ManifestError, did_you_mean
+from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS, Key
 from monai_ich.utils.provenance import sha256_of_file
 from monai_ich.visualize import balance_figure, pairs_figure, panel_figure
 
@@ -72,9 +72,13 @@ def audit_manifest(request: AuditRequest) -> int:
 
     Raises:
         ManifestError: there is no such file.
+        ConfigurationError: there is no such marker.
     """
     if not request.manifest.is_file():
         raise ManifestError(f"no manifest at {request.manifest}")
+    if request.marker not in MARKERS:
+        hint = did_you_mean(request.marker, MARKERS)
+        raise ConfigurationError(f"marker {request.marker!r} is unknown; expected one of {', '.join(MARKERS)}.{hint}")
     manifest, findings = _read(request)
     report = _schema_report(request, findings) if manifest is None else _report(request, manifest, findings)
     write_report(report, request.manifest)
@@ -86,20 +90,21 @@ def audit_manifest(request: AuditRequest) -> int:
 
 def _read(request: AuditRequest) -> tuple[Manifest | None, list[Finding]]:
     """The manifest, also when only its files are at fault; None when its table is."""
-    options = {"markers": [request.marker], "dataset_dir": request.dataset_dir}
+    path, folder = request.manifest, request.dataset_dir
     try:
-        manifest = read_manifest(request.manifest, **options)  # type: ignore[arg-type]
+        manifest = read_manifest(path, markers=[request.marker], dataset_dir=folder)
     except ManifestError as error:
         # cells and paths may name patients: they are for this screen, not for a report
         console.print(str(error), markup=False, soft_wrap=True)
     else:
         return manifest, [Finding("schema", Severity.PASSED, f"{len(manifest.frame)} rows fit the schema.")]
-    again = f"The command names each fault on the screen, as does: python -m monai_ich check {request.manifest.name}"
+    again = f"The command names each fault on the screen, as does: python -m monai_ich check {path.name}"
+    summary = "The table fits the schema, but files are missing, or a split lacks rows or one of the classes."
     try:
-        manifest = read_manifest(request.manifest, check_files=False, **options)  # type: ignore[arg-type]
+        manifest = read_manifest(path, markers=(), dataset_dir=folder, check_files=False, required_splits=())
     except ManifestError:
         return None, [Finding("schema", Severity.FATAL, "The table does not fit the schema, so no check ran.", again)]
-    return manifest, [Finding("schema", Severity.FATAL, "The table fits the schema, but files are missing.", again)]
+    return manifest, [Finding("schema", Severity.FATAL, summary, again)]
 
 
 def _schema_report(request: AuditRequest, findings: Sequence[Finding]) -> AuditReport:

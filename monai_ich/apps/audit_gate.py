@@ -14,7 +14,7 @@ from monai_ich.utils.errors import FaultList, ManifestError
 def refuse_findings(manifest: Manifest, allow: bool = False) -> None:
     """Refuses a manifest with a fatal finding.
 
-    Patients and studies in several splits are looked for here and now, which takes a second; everything else is taken
+    Patients and studies in several splits are looked for here and now, which takes seconds; everything else is taken
     from the audit beside the manifest, if there is one of these very bytes.
 
     Args:

@@ -24,7 +24,7 @@ from monai_ich.utils.keys import Key
 
 FEWEST_CONTENT_PX = 50  # a thumbnail with less is all air or all bone, like any other
 NEAR_CHECK = "near-identical slices"
-MOST_COMPARED = 20_000  # pairs whose pictures are compared, the nearest first
+MOST_COMPARED = 20_000  # pairs whose pictures are compared: of different patients first, then the nearest
 EXAMPLES = 5
 
 
@@ -118,16 +118,20 @@ def _unreadable(frame: pd.DataFrame, readable: np.ndarray) -> Finding:
 def _near_identical(pixels: Pixels, frame: pd.DataFrame) -> tuple[np.ndarray, list[Finding]]:
     """Rows (P, 2) of nearly identical slices of different patients or splits, and whether some were not compared."""
     group = pd.factorize(pd.MultiIndex.from_frame(frame[["patient_id", "split"]]))[0]
+    patient = pd.factorize(frame["patient_id"])[0]
     rows = np.flatnonzero(pixels.readable & (pixels.counts[:, PixelCount.CONTENT] >= FEWEST_CONTENT_PX))
-    candidates, _ = near_pairs(pixels.fingerprints[rows], group[rows])
     kept = []
     with progress_bar() as bar:
-        for one, other in bar.track(rows[candidates[:MOST_COMPARED]], description="comparing slices"):
+        bar.add_task("comparing fingerprints", total=None)
+        candidates = rows[near_pairs(pixels.fingerprints[rows], group[rows])[0]]
+        # first those that nothing else in the audit would find
+        candidates = candidates[np.argsort(patient[candidates[:, 0]] == patient[candidates[:, 1]], kind="stable")]
+        for one, other in bar.track(candidates[:MOST_COMPARED], description="comparing slices"):
             if similarity(*pixels.thumbnails([one, other])) >= NEAR_IDENTICAL:
                 kept.append((int(one), int(other)))
     uncompared = []
     if len(candidates) > MOST_COMPARED:
-        summary = f"Only the {MOST_COMPARED} nearest of {len(candidates)} pairs with near fingerprints were compared."
+        summary = f"Only {MOST_COMPARED} of {len(candidates)} pairs with near fingerprints were compared."
         uncompared = [Finding(NEAR_CHECK, Severity.SKIPPED, summary, "Remove the copies found, and audit again.")]
     return np.array(kept, dtype=np.int64).reshape(-1, 2), uncompared
 

@@ -15,8 +15,9 @@ from scipy import ndimage
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
+from monai_ich.apps.audit import AuditRequest, audit_manifest
 from monai_ich.data import SliceStore
-from monai_ich.utils.errors import ManifestError
+from monai_ich.utils.errors import ConfigurationError, ManifestError
 
 
 def _auc(finding: dict[str, Any]) -> float:
@@ -144,7 +145,18 @@ def test_a_file_that_is_missing_does_not_stop_the_other_checks(planted: Planted)
     assert findings(report, "power")
 
 
-def test_a_table_that_does_not_fit_the_schema(planted: Planted, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_split_of_one_class_does_not_stop_the_other_checks(planted: Planted) -> None:
+    test = planted.frame["split"] == "test_patients"
+    planted.frame.loc[test, "hypodensity"] = 0.0
+    planted.frame.loc[planted.row("train"), "split"] = "val"
+    status, report = planted.audit(pixels=False)
+    assert status == 2
+    assert "a split lacks rows or one of the classes" in findings(report, "schema", "fatal")[0]["summary"]
+    assert findings(report, "patients", "fatal")
+    assert "0 positive slices" in findings(report, "power", "warning")[0]["summary"]
+
+
+def test_a_table_that_does_not_fit_the_schema(planted: Planted) -> None:
     planted.write()
     planted.path.write_text(planted.path.read_text().replace(",train,", ",MUELLER^ANNA,", 1))
     result = CliRunner().invoke(cli, ["audit", str(planted.path)])
@@ -154,6 +166,8 @@ def test_a_table_that_does_not_fit_the_schema(planted: Planted, capsys: pytest.C
     assert "MUELLER" not in planted.path.with_suffix(".audit.json").read_text() + planted.page()
     with pytest.raises(ManifestError, match="no manifest at"):
         CliRunner().invoke(cli, ["audit", str(planted.path.with_name("none.csv"))], catch_exceptions=False)
+    with pytest.raises(ConfigurationError, match="Did you mean 'hypodensity'"):
+        audit_manifest(AuditRequest(planted.path, "hypodensty"))
 
 
 def test_nothing_of_a_patient_is_in_the_report(planted: Planted) -> None:
