@@ -23,8 +23,8 @@ def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray
 
     Multi-index hashing (Norouzi, Punjani, Fleet, CVPR 2012): the 256 bits are 16 bands of 16; slices that agree in any
     two bands land in one bucket of one of 120 tables and are compared. Pairs that differ in up to 14 bits must meet so,
-    pairs that differ in 24 random bits do in 9 of 10 cases. Buckets are of 32 bits, so that the work grows with the number of
-    slices, not with its square. Slices of equal fingerprints are paired with the first of them; of two near
+    pairs that differ in 24 random bits do in 9 of 10 cases. Buckets are of 32 bits, so that the work grows with the
+    number of slices, not with its square. Slices of equal fingerprints are paired with the first of them; of two near
     fingerprints, at most 8 slices each.
 
     Args:
