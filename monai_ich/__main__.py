@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""The command line beside `python -m monai.bundle run`: make the phantom, split and check a manifest, predict."""
+"""The command line beside `python -m monai.bundle run`: phantom, manifests, prediction, Grad-CAM, table, export."""
 
 from __future__ import annotations
 
@@ -89,6 +89,24 @@ def check(
     from monai_ich.apps.checking import check_manifest
 
     check_manifest(manifest, marker, dataset_dir)
+
+
+@cli.command()
+def audit(
+    manifest: Annotated[Path, typer.Argument(help="The manifest's CSV; the report is written beside it.")],
+    marker: Annotated[str, typer.Option(help="The marker to classify.")] = "hypodensity",
+    dataset_dir: Annotated[Path | None, typer.Option(help="Folder of the images; the card's if not given.")] = None,
+    pixels: Annotated[bool, typer.Option(help="--no-pixels: the table alone, neither headers nor images.")] = True,
+    pictures: Annotated[bool, typer.Option(help="--no-pictures: no slices in the HTML page.")] = True,
+    strict: Annotated[bool, typer.Option(help="Warnings, too, end with status 1.")] = False,
+    cache_dir: Annotated[Path, typer.Option(help="Keeps what was computed of each slice.")] = Path("data/cache"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")] = None,
+) -> None:
+    """Audit a manifest: leaks, shortcuts, imbalance, masks, power. Exit status 2: fatal; 1: warnings with --strict."""
+    from monai_ich.apps.audit import AuditRequest, audit_manifest
+
+    request = AuditRequest(manifest, marker, dataset_dir, pixels, pictures, strict, cache_dir, workers)
+    raise typer.Exit(audit_manifest(request))
 
 
 @cli.command()

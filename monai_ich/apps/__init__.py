@@ -1,6 +1,7 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """Floor 4: what a command does, from the first check to the last line printed."""
 
+from monai_ich.apps.audit_gate import refuse_findings
 from monai_ich.apps.evaluation import Evaluation, evaluate, test_datasets
 from monai_ich.apps.export import export_run
 from monai_ich.apps.exported import PrimaryOutput, predict_from_state_dict
@@ -20,6 +21,7 @@ __all__ = [
     "predict_from_state_dict",
     "predict_with_run",
     "prepare",
+    "refuse_findings",
     "segmentation_checkpoint",
     "test_datasets",
     "train",

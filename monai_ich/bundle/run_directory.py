@@ -22,6 +22,7 @@ COMPANIONS = ("evaluate.json", "inference.json", "multi_gpu_train.json", "metada
 # Settings that may change between two parts of one run without changing what it computes.
 FREE_TO_CHANGE = frozenset(
     {
+        "allow_findings",
         "bundle_root",
         "cache_dir",
         "dataset_dir",

@@ -85,6 +85,7 @@ SETTINGS: dict[str, Setting] = {
     "seed": _COUNT_OR_ZERO,
     "manifest": Setting("the path of a .csv file", lambda v: isinstance(v, str) and v.endswith(".csv")),
     "dataset_dir": _PATH_OR_EMPTY,
+    "allow_findings": _SWITCH,
     "cache_dir": _PATH_OR_EMPTY,
     "markers": _some_of(MARKERS, "['hypodensity']"),
     "window": Setting('[level, width] in HU with a width above 0 (on a command line: "[40, 80]")', _is_window),

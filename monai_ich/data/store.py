@@ -17,6 +17,8 @@ from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import ConfigurationError, FaultList, ImageReadError, MonaiIchError
 from monai_ich.utils.keys import Key
 
+_TYPES: dict[str, type[np.generic]] = {Key.IMAGE: np.float32, Key.MASK: np.uint8}
+
 
 class SliceStore:
     """Preprocessed images and masks of a manifest's rows.
@@ -29,10 +31,11 @@ class SliceStore:
         frame: a manifest's rows, of all splits.
         dataset_dir: what the paths of the rows are relative to.
         preprocessing: deterministic; takes an item of references (see `monai_ich.transforms.LoadSlicesd`), gives image
-            (N,S,S) in [0,1] and mask (N,S,S).
+            (N,S,S) in [0,1] and mask (N,S,S), or the arrays that `fields` names, N entries each.
         cache_dir: folder of the cache; None keeps the arrays in memory.
         progress: show a progress bar in `prepare`.
         num_workers: processes of `prepare` with a cache_dir; None takes one for each available core.
+        fields: what is kept of each row.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class SliceStore:
         cache_dir: Path | str | None = None,
         progress: bool = True,
         num_workers: int | None = None,
+        fields: tuple[str, ...] = (Key.IMAGE, Key.MASK),
     ) -> None:
         self.frame = frame.reset_index(drop=True)
         self.dataset_dir = Path(dataset_dir)
@@ -55,23 +59,28 @@ class SliceStore:
         self._group_of, self._place_of, self._rows_of = _group_rows(frame[Key.STUDY_ID].astype(str), self._images)
         self._names: dict[int, str] = {}
         self._fingerprint = fingerprint(preprocessing)
-        self._cache = ArrayCache(Path(cache_dir) if cache_dir is not None else None, (Key.IMAGE, Key.MASK))
+        self._cache = ArrayCache(Path(cache_dir) if cache_dir is not None else None, fields)
 
     def __len__(self) -> int:
         return len(self._group_of)
 
     def __getitem__(self, row: int) -> dict[str, np.ndarray]:
-        """A row's `image` float32 (S,S) and `mask` uint8 (S,S), read-only.
+        """A row's `image` float32 (S,S) and `mask` uint8 (S,S), or its entry of each field, read-only.
 
         Raises:
             ImageReadError: naming the manifest's key, when a file that is not in the cache cannot be read.
         """
         arrays = self._arrays(int(self._group_of[row]))
-        return {key: arrays[key][self._place_of[row]] for key in (Key.IMAGE, Key.MASK)}
+        return {key: arrays[key][self._place_of[row]] for key in self._cache.fields}
 
     def has_mask(self, row: int) -> bool:
         """Whether the row is annotated (an all-zero mask counts)."""
         return bool(self._masks[0][row] != "")
+
+    def studies(self) -> Iterator[tuple[np.ndarray, Mapping[str, np.ndarray] | None]]:
+        """The rows of each group and the arrays of its fields, in that order; None where they are not in the cache."""
+        for group, rows in enumerate(self._rows_of):
+            yield rows, self._cache.load(self._name(group))
 
     def prepare(self, rows: Sequence[int] | np.ndarray | None = None) -> None:
         """Fills the cache for the studies of `rows` (all if None); what is there already is not decoded again.
@@ -145,13 +154,20 @@ class SliceStore:
             done = self.preprocessing(item)
         except RuntimeError as error:
             raise _first_own_error(error) from error
-        image = np.ascontiguousarray(done[Key.IMAGE], dtype=np.float32)
-        mask = np.ascontiguousarray(done[Key.MASK], dtype=np.uint8)
-        if image.ndim != 3 or len(image) != len(item[Key.KEY]) or image.shape != mask.shape:
-            raise ConfigurationError(
-                f"preprocessing: expected image and mask ({len(item[Key.KEY])},S,S), got {image.shape} and {mask.shape}"
-            )
-        return {Key.IMAGE: image, Key.MASK: mask}
+        arrays = {field: np.ascontiguousarray(done[field], dtype=_TYPES.get(field)) for field in self._cache.fields}
+        _refuse_misshapen(arrays, len(item[Key.KEY]))
+        return arrays
+
+
+def _refuse_misshapen(arrays: Mapping[str, np.ndarray], count: int) -> None:
+    """Raises ConfigurationError unless every field has `count` entries, and image and mask are planes of one size."""
+    planes = [array.shape for field, array in arrays.items() if field in _TYPES]
+    if any(len(shape) != 3 or shape != planes[0] or shape[0] != count for shape in planes):
+        got = " and ".join(map(str, planes))
+        raise ConfigurationError(f"preprocessing: expected image and mask ({count},S,S), got {got}")
+    for field, array in arrays.items():
+        if array.shape[:1] != (count,):
+            raise ConfigurationError(f"preprocessing: expected {count} entries of {field!r}, got {array.shape}")
 
 
 @contextlib.contextmanager

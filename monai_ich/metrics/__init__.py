@@ -2,6 +2,8 @@
 """Floor 2: metrics as pure functions over arrays, the table of predictions, and comparisons with intervals."""
 
 from monai_ich.metrics.aligned import AlignedPredictions, align_predictions
+from monai_ich.metrics.attribute_probe import ProbeResult, attribute_probe
+from monai_ich.metrics.canary import CanaryResult, is_recognised, permutation_canary
 from monai_ich.metrics.classification import CLASSIFICATION_METRICS, classification_metrics, multilabel_metrics
 from monai_ich.metrics.comparison import (
     COMPARED_METRICS,
@@ -31,11 +33,14 @@ __all__ = [
     "COMPARED_METRICS",
     "AUCDifference",
     "AlignedPredictions",
+    "CanaryResult",
     "Difference",
     "Estimate",
     "PatientBootstrap",
     "PredictionTable",
+    "ProbeResult",
     "align_predictions",
+    "attribute_probe",
     "auc_covariance",
     "bootstrap_p_value",
     "ceiling_share",
@@ -45,11 +50,13 @@ __all__ = [
     "gap_between",
     "hanley_mcneil_variance",
     "holm_correction",
+    "is_recognised",
     "minimum_detectable_auc_difference",
     "multilabel_metrics",
     "paired_for_gap",
     "percentile_interval",
     "pointing_hits",
+    "permutation_canary",
     "resample_counts",
     "segmentation_counts",
     "segmentation_metrics",

@@ -1,6 +1,7 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """Floor 2: reading CT slices in one orientation, HU window, resizing, joint augmentation."""
 
+from monai_ich.transforms.acquisition import ACQUISITION_ATTRIBUTES, has_header, read_acquisition
 from monai_ich.transforms.geometry import Reorientation, SliceStack
 from monai_ich.transforms.intensity import HUWindowd, window_bounds_hu
 from monai_ich.transforms.loading import LoadSlicesd, SliceGroupError
@@ -9,18 +10,26 @@ from monai_ich.transforms.resizing import FitSquared, SourceVolume, check_image_
 from monai_ich.transforms.right_angle import RandRightAngleFlipd, rotate_and_flip
 from monai_ich.transforms.rotation import RandSmallRotationd, rotation_grid
 from monai_ich.transforms.series import read_series
+from monai_ich.transforms.slice_features import FEATURES, PixelCount, SliceFeaturesd, fingerprints
 
 __all__ = [
+    "ACQUISITION_ATTRIBUTES",
+    "FEATURES",
     "FitSquared",
     "HUWindowd",
     "LoadSlicesd",
+    "PixelCount",
     "RandRightAngleFlipd",
     "RandSmallRotationd",
     "Reorientation",
+    "SliceFeaturesd",
     "SliceGroupError",
     "SliceStack",
     "SourceVolume",
     "check_image_size",
+    "fingerprints",
+    "has_header",
+    "read_acquisition",
     "read_series",
     "read_slices",
     "rotate_and_flip",

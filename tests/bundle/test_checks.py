@@ -58,6 +58,7 @@ def test_the_shipped_config_has_no_faults() -> None:
         ({"tracking_uri": "./mlruns"}, "sqlite:///mlflow.db"),
         ({"manifest": "mine.xlsx"}, "the path of a .csv file"),
         ({"markers": ["hypodense"]}, "Did you mean 'hypodensity'?"),
+        ({"allow_findings": "yes"}, "allow_findings: expected true or false"),
         ({"loss_weights": {"cls": -1}}, "a number of at least 0 for every task"),
     ],
 )

@@ -342,3 +342,25 @@ def test_several_processes_fill_the_same_cache_and_report_the_same_faults(
         make(
             num_workers=2, preprocessing=lambda i: {"image": np.zeros((9, 4, 4)), "mask": np.zeros((9, 4, 4))}
         ).slices.prepare()
+
+
+def test_a_store_of_other_fields_keeps_them_and_says_what_is_missing(
+    make: Callable[..., SliceDataset], tmp_path: Path
+) -> None:
+    dataset = make()
+    frame, folder = dataset.slices.frame, dataset.slices.dataset_dir
+
+    def sums(item: dict[str, Any]) -> dict[str, np.ndarray]:
+        done = _preprocessing()(item)
+        return {"sum": np.asarray(done["image"]).sum(axis=(1, 2))}
+
+    store = SliceStore(frame, folder, sums, tmp_path / "fields", num_workers=1, fields=("sum",))
+    assert all(arrays is None for _, arrays in store.studies())
+    store.prepare()
+    for rows, arrays in store.studies():
+        assert arrays is not None
+        assert [float(value) for value in arrays["sum"]] == [float(store[row]["sum"]) for row in rows]
+        assert float(store[rows[0]]["sum"]) == pytest.approx(float(dataset.slices[rows[0]]["image"].sum()), rel=1e-5)
+    wrong = SliceStore(frame, folder, lambda item: {"sum": np.zeros(99)}, fields=("sum",))
+    with pytest.raises(ConfigurationError, match=r"expected \d+ entries of 'sum', got \(99,\)"):
+        wrong.prepare()

@@ -13,7 +13,14 @@ from matplotlib.collections import PathCollection
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 
-from monai_ich.visualize import confusion_figure, panel_figure, precision_recall_figure, roc_figure
+from monai_ich.visualize import (
+    balance_figure,
+    confusion_figure,
+    pairs_figure,
+    panel_figure,
+    precision_recall_figure,
+    roc_figure,
+)
 
 LABELS = np.array([0, 0, 1, 1, np.nan])
 SCORES = np.array([0.1, 0.6, 0.4, 0.9, 0.5])
@@ -124,3 +131,23 @@ def test_pyplot_keeps_no_figure() -> None:
     roc_figure({"A": (LABELS, SCORES)})
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or pyplot.get_fignums() == []
+
+
+def test_pairs_and_their_difference_are_drawn() -> None:
+    one, other = np.zeros((8, 8)), np.eye(8)
+    figure = pairs_figure([(one, other), (one, one)], [("a (train)", "b (test)"), ("c", "d")])
+    assert [axes.get_title() for axes in figure.axes] == ["a (train)", "b (test)", "difference", "c", "d", "difference"]
+    difference = figure.axes[2].images[0].get_array()
+    assert np.array_equal(np.asarray(difference), -np.eye(8))
+    with pytest.raises(ValueError, match="at least one pair"):
+        pairs_figure([], [])
+
+
+def test_bars_are_the_shares_of_each_hospital_and_split() -> None:
+    figure = balance_figure([("A", "train", 10, 4), ("B", "train", 5, 5), ("B", "test", 4, 1)], "hypodensity")
+    axes = figure.axes[0]
+    assert [patch.get_height() for patch in axes.patches] == [0.4, 1.0, 0.25]
+    assert [text.get_text() for text in axes.texts] == ["10", "5", "4"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["A", "B"]
+    with pytest.raises(ValueError, match="at least one hospital"):
+        balance_figure([], "hypodensity")

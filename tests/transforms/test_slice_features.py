@@ -1,0 +1,99 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Fingerprints survive what another export does to a slice; the head's region and the counts are right."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy import ndimage
+
+from monai_ich.data.audit import MAX_DISTANCE, NEAR_IDENTICAL, similarity
+from monai_ich.data.phantom import PhantomSpec, make_patient
+from monai_ich.transforms import PixelCount, SliceFeaturesd
+from monai_ich.transforms.slice_features import head_region
+
+SPEC = PhantomSpec(matrix=128, slices_per_study=3)
+
+
+def _slices(number: int) -> np.ndarray:
+    patient = make_patient(SPEC, 1, number)
+    return np.stack([patient.render(index).hu for index in range(3)]).astype(np.float32)
+
+
+def _features(hu: np.ndarray, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    mask = np.zeros(hu.shape, np.uint8) if mask is None else mask
+    return SliceFeaturesd()({"image": torch.from_numpy(np.maximum(hu, -1024)), "mask": torch.from_numpy(mask)})
+
+
+def _jpeg(hu: np.ndarray) -> np.ndarray:
+    stream = io.BytesIO()
+    grey = np.clip((hu + 100) / 300 * 255, 0, 255).astype(np.uint8)
+    Image.fromarray(grey).save(stream, "JPEG", quality=75)
+    return np.asarray(Image.open(stream)).astype(np.float32) / 255 * 300 - 100
+
+
+def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.bitwise_count(one ^ other).sum(axis=-1)
+
+
+@pytest.mark.parametrize(
+    "export",
+    [
+        _jpeg,
+        lambda hu: ndimage.zoom(hu, 2, order=1),
+        lambda hu: hu + 4,
+        lambda hu: hu * 1.02,
+        lambda hu: hu + np.random.default_rng(0).normal(0, 4, hu.shape).astype(np.float32),
+        lambda hu: np.where(hu < -900, -1024, hu),
+    ],
+    ids=["JPEG", "another matrix", "shifted HU", "scaled HU", "noise", "masked background"],
+)
+def test_a_copy_stays_near(export: Callable[[np.ndarray], np.ndarray]) -> None:
+    hu = _slices(0)
+    original, copy = _features(hu), _features(np.stack([export(plane) for plane in hu]).astype(np.float32))
+    assert (_distances(original["fingerprint"], copy["fingerprint"]) <= MAX_DISTANCE / 2).all()
+    for one, other in zip(original["thumbnail"], copy["thumbnail"], strict=True):
+        assert similarity(one, other) > NEAR_IDENTICAL
+
+
+def test_other_patients_stay_apart() -> None:
+    features = [_features(_slices(number)) for number in range(6)]
+    alike = []
+    for i, one in enumerate(features):
+        for other in features[:i]:
+            near = _distances(one["fingerprint"][:, None], other["fingerprint"][None])
+            assert near.min() > MAX_DISTANCE / 2
+            alike += [similarity(a, b) for a in one["thumbnail"] for b in other["thumbnail"]]
+    assert max(alike) < NEAR_IDENTICAL - 0.2
+
+
+def test_counts_of_a_mask_inside_and_outside_the_head() -> None:
+    rows, columns = np.mgrid[:128, :128] - 63.5
+    radius = np.hypot(rows, columns)
+    head = np.where(radius < 45, 900.0, -1000.0)
+    head[radius < 40] = 30
+    head[radius < 10] = -1000  # an air space is within the head
+    head[:, 120:123] = 200  # a head holder is not
+    hu = np.stack([head] * 4).astype(np.float32)
+    mask = np.zeros(hu.shape, np.uint8)
+    mask[1, 60:66, 60:66] = 1
+    mask[2, 0:6, 0:6] = 1
+    mask[3, 60:66, 117:126] = 1
+    counts = _features(hu, mask)["pixel_counts"]
+    assert counts[:, PixelCount.MASK].tolist() == [0, 36, 36, 54]
+    assert counts[:, PixelCount.MASK_OUTSIDE].tolist() == [0, 0, 36, 54]
+    assert head_region(head)[63, 63]
+    assert _features(np.full((1, 128, 128), -1000, np.float32))["pixel_counts"][0, PixelCount.CONTENT] == 0
+
+
+def test_a_small_mask_is_not_lost_on_the_coarse_grid() -> None:
+    hu = np.full((1, 512, 512), 30, np.float32)
+    mask = np.zeros(hu.shape, np.uint8)
+    mask[0, 201, 303] = 1
+    counts = _features(hu, mask)["pixel_counts"][0]
+    assert (counts[PixelCount.MASK], counts[PixelCount.MASK_COARSE], counts[PixelCount.MASK_OUTSIDE]) == (1, 1, 0)
