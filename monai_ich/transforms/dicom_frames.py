@@ -12,9 +12,10 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.pixels import get_decoder, pixel_array
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSTransferSyntaxes
+from pydicom.pixels import pixel_array
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from monai_ich.transforms.decoders import choose_decoder
 from monai_ich.utils.errors import ImageReadError
 
 LOWEST_HU = -1024.0
@@ -192,12 +193,12 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
     """Stored values (N,H,W) of the frames asked for, in the file's own integer type.
 
     Raises:
-        ImageReadError: when the pixel data are missing, cut short, damaged, or in colours.
+        ImageReadError: when the pixel data are missing, cut short, damaged, or in colours, or no decoder is installed.
     """
     count = int(dataset.get("NumberOfFrames") or 1)
     _refuse_cut_fragments(dataset, path)
+    plugin = choose_decoder(dataset.file_meta.TransferSyntaxUID, path)
     try:
-        plugin = _fastest_plugin(dataset)
         if count == 1:
             stored = pixel_array(dataset, decoding_plugin=plugin)[None]
         elif list(numbers) == list(range(count)):
@@ -212,14 +213,6 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
     if stored.ndim != 3:
         raise ImageReadError(f"{path}: expected grey slices, got pixel data of shape {stored.shape}.")
     return stored if count > 1 else np.repeat(stored, len(numbers), axis=0) if len(numbers) > 1 else stored
-
-
-def _fastest_plugin(dataset: Dataset) -> str:
-    """pydicom tries gdcm first; for JPEG-LS pyjpegls takes a quarter less time. Empty leaves the choice to pydicom."""
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax in JPEGLSTransferSyntaxes and "pyjpegls" in get_decoder(syntax).available_plugins:
-        return "pyjpegls"
-    return ""
 
 
 def _refuse_cut_fragments(dataset: Dataset, path: Path) -> None:
