@@ -18,7 +18,7 @@ from monai_ich.importers.assembly import (
     finish,
 )
 from monai_ich.importers.labels import Labels, Positives, read_labels
-from monai_ich.importers.mask_files import MaskFiles, VolumeIndex, picture_files
+from monai_ich.importers.mask_files import MaskFiles, VolumeIndex, name_without_suffix, picture_files
 from monai_ich.importers.progress import Records, Refusal, do_items
 from monai_ich.importers.pseudonyms import Pseudonyms, load_key
 from monai_ich.importers.redaction import Redactor
@@ -163,7 +163,7 @@ def mask_finders(
         if volumes is not None:
             folders = sorted({path.parent for path in paths})
             of_volumes = volumes.of_series(series, first["study"], first["patient"], folders)
-        named = {path: path.relative_to(redactor.source).with_suffix("").as_posix() for path in paths}
+        named = {path: name_without_suffix(path.relative_to(redactor.source)) for path in paths}
         of_slices = {path: pictures[name] for path, name in named.items() if name in pictures}
         return MaskFiles(of_volumes, tuple(sorted(set(segmentations.get(series, [])))), of_slices)
 

@@ -41,7 +41,17 @@ def volume_files(root: Path) -> list[Path]:
 def picture_files(root: Path) -> dict[str, Path]:
     """PNG and NPY files by their path below `root`, without suffix."""
     files = sorted(path for path in root.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
-    return {path.relative_to(root).with_suffix("").as_posix(): path for path in files}
+    return {name_without_suffix(path.relative_to(root)): path for path in files}
+
+
+def name_without_suffix(path: Path) -> str:
+    """The path without the suffix of a DICOM or picture file; the last number of a UID is no suffix.
+
+    >>> name_without_suffix(Path("a/1.2.840.7.dcm")), name_without_suffix(Path("a/1.2.840.7"))
+    ('a/1.2.840.7', 'a/1.2.840.7')
+    """
+    known = (*PICTURE_SUFFIXES, ".dcm", ".dicom", ".ima")
+    return (path.with_suffix("") if path.suffix.lower() in known else path).as_posix()
 
 
 def names_of(path: Path, root: Path) -> Iterator[str]:

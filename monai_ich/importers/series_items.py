@@ -80,8 +80,8 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
 
     Returns:
         `rows`: one a slice from foot to head, with image, image_slice, mask, mask_slice (paths relative to the
-        data set's folder), `instance` (a token) `blood` (1, 0, None without a mask); `header`: what the scanner was, nothing of the
-        patient; `refused`; `notes`.
+        data set's folder), `instance` (a token), `shape`, and `blood` (1, 0, None without a mask); `header`: what the
+        scanner was, nothing of the patient; `refused`; `notes`.
     """
     refused: list[Refusal] = []
     slices, identity, first = _readable_slices(item, refused)
