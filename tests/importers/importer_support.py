@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -31,10 +32,17 @@ PLANTED = {
 }
 
 
-def bleeding_patient(hospital: int, nth: int = 0) -> PhantomPatient:
-    """The nth patient of a phantom hospital who has a haematoma."""
-    found = [number for number in range(60) if make_patient(SPEC, hospital, number).truth.ich]
-    return make_patient(SPEC, hospital, found[nth])
+@functools.cache
+def bleeding_patient(hospital: int) -> PhantomPatient:
+    """The first patient of a phantom hospital who has a haematoma."""
+    return next(patient for number in range(60) if (patient := make_patient(SPEC, hospital, number)).truth.ich)
+
+
+@functools.cache
+def rendered_slices(hospital: int) -> tuple[Any, ...]:
+    """HU and mask of that patient's slices."""
+    patient = bleeding_patient(hospital)
+    return tuple(patient.render(index) for index in range(patient.scan.count))
 
 
 def write_study(
@@ -45,7 +53,7 @@ def write_study(
 ) -> tuple[list[Path], list[Any]]:
     """Writes a series; returns its files in the order of the phantom, and what was rendered."""
     folder.mkdir(parents=True, exist_ok=True)
-    rendered = [patient.render(index) for index in range(patient.scan.count)]
+    rendered = list(rendered_slices(patient.truth.hospital))
     paths = [write_slice(folder, patient, index, one.hu) for index, one in enumerate(rendered)]
     if change is not None:
         for index, path in enumerate(paths):
