@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from monai_ich.data import write_manifest
-from monai_ich.importers.labels import Labels, Positives, apply_labels, unused_rows
+from monai_ich.importers.labels import Labels, apply_labels, unused_rows
 from monai_ich.importers.progress import Refusal
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_file
@@ -85,7 +85,7 @@ def finish(
     output: Path,
     card: Card,
     labels: Labels | None = None,
-    positives: Positives = "blood",
+    positives: str = "blood",
     importer: str,
 ) -> ImportResult:
     """Joins the labels and writes everything; the manifest last.
@@ -127,7 +127,7 @@ def finish(
 
 
 def _with_labels(
-    frame: pd.DataFrame, labels: Labels, positives: Positives, refused: list[Refusal], notes: list[str]
+    frame: pd.DataFrame, labels: Labels, positives: str, refused: list[Refusal], notes: list[str]
 ) -> pd.DataFrame:
     frame, unknown = apply_labels(frame, labels, positives)
     if unknown:

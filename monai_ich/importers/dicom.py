@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from monai_ich.importers.assembly import (
     fill_hospital,
     finish,
 )
-from monai_ich.importers.labels import Labels, Positives, read_labels
+from monai_ich.importers.labels import POSITIVES, Labels, read_labels
 from monai_ich.importers.mask_files import MaskFiles, VolumeIndex, name_without_suffix, picture_files
 from monai_ich.importers.progress import Records, Refusal, do_items
 from monai_ich.importers.pseudonyms import Pseudonyms, load_key
@@ -57,7 +58,7 @@ class DicomRequest:
     hospital_level: int = 0
     labels: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
-    positives: Positives = "blood"
+    positives: str = "blood"
     masks: Path | None = None
     files: str = "refer"
     scan: ScanOptions = field(default_factory=ScanOptions)
@@ -105,6 +106,8 @@ def check_request(request: DicomRequest) -> None:
             faults.add(f"{what}: there is no folder {folder}; correct the path")
     if request.files not in FILE_WAYS:
         faults.add(f"files is {request.files!r}; expected one of {', '.join(FILE_WAYS)}")
+    if request.positives not in POSITIVES:
+        faults.add(f"positives is {request.positives!r}; expected one of {', '.join(POSITIVES)}")
     if request.hospital and request.hospital_level:
         faults.add("hospital and hospital_level are both given; give one")
     if not (request.hospital or request.hospital_level or request.labels):
@@ -113,6 +116,10 @@ def check_request(request: DicomRequest) -> None:
         request.output.mkdir(parents=True, exist_ok=True)
         if request.output.stat().st_dev != request.source.stat().st_dev:
             faults.add(f"{request.output} is on another disk than the source, so nothing can be linked; use copy")
+    try:
+        re.compile(request.scan.description)
+    except re.error as error:
+        faults.add(f"description is {request.scan.description!r}, which is no regular expression ({error})")
     faults.raise_if_any(ConfigurationError)
 
 

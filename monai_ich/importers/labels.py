@@ -20,7 +20,7 @@ from monai_ich.utils.errors import FaultList, ManifestError
 from monai_ich.utils.keys import MARKERS, is_label
 
 Level = Literal["patient", "study", "series", "instance"]
-Positives = Literal["blood", "all"]
+POSITIVES = ("blood", "all")
 
 # Column names, letters only in lower case, that name a level.
 _KEY_COLUMNS: dict[str, Level] = {
@@ -81,7 +81,7 @@ def read_labels(path: Path, pseudonyms: Pseudonyms, columns: Mapping[str, str] |
     return _one_row_a_name(Labels(level, frame, sites, rows), path)
 
 
-def apply_labels(frame: pd.DataFrame, labels: Labels, positives: Positives) -> tuple[pd.DataFrame, int]:
+def apply_labels(frame: pd.DataFrame, labels: Labels, positives: str) -> tuple[pd.DataFrame, int]:
     """Fills the labels into a table of slices.
 
     A label of a whole study (series, patient) says that *some* slice shows the marker. Its 0 holds for every slice; its

@@ -85,7 +85,9 @@ def open_dicom(path: Path, pixels: bool = True) -> Dataset:
         ) from error
     if "SOPClassUID" not in dataset and "MediaStorageSOPClassUID" in dataset.file_meta:
         # pydicom gives an empty data set when the file ends within an element
-        raise ImageReadError(f"{path}: is cut short or damaged within its data set. Copy the file again from its source.")
+        raise ImageReadError(
+            f"{path}: is cut short or damaged within its data set. Copy the file again from its source."
+        )
     if "SOPClassUID" not in dataset:
         raise ImageReadError(
             f"{path}: is no DICOM file, and its name is not that of a volume; "
