@@ -178,6 +178,52 @@ def import_dicom(
     report_import(run_import(request))
 
 
+@import_cli.command("physionet")
+def import_physionet(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
+    """Import PhysioNet CT-ICH: release 1.3.1, or the older one of JPEG files."""
+    from monai_ich.apps.importing import import_public_set
+
+    import_public_set("physionet", source, manifest, output, workers)
+
+
+@import_cli.command("rsna")
+def import_rsna(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
+    """Import RSNA 2019: stage_2_train and its table."""
+    from monai_ich.apps.importing import import_public_set
+
+    import_public_set("rsna", source, manifest, output, workers)
+
+
+@import_cli.command("cq500")
+def import_cq500(
+    source: _SOURCE,
+    manifest: _MANIFEST,
+    output: _OUTPUT = None,
+    slices: Annotated[str, typer.Option(help="Which of several plain series: thick or thin.")] = "thick",
+    workers: _WORKERS = None,
+) -> None:
+    """Import CQ500: one plain series a case, and the majority of three readers."""
+    from monai_ich.apps.importing import import_public_set
+
+    import_public_set("cq500", source, manifest, output, workers, slices=slices)
+
+
+@import_cli.command("bhsd")
+def import_bhsd(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
+    """Import BHSD: masks of five types of haemorrhage."""
+    from monai_ich.apps.importing import import_public_set
+
+    import_public_set("bhsd", source, manifest, output, workers)
+
+
+@import_cli.command("instance")
+def import_instance(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
+    """Import INSTANCE 2022."""
+    from monai_ich.apps.importing import import_public_set
+
+    import_public_set("instance", source, manifest, output, workers)
+
+
 @import_cli.command("locate")
 def import_locate(
     source: _SOURCE,

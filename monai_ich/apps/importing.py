@@ -4,18 +4,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
-from monai_ich.importers import ImportResult, Pseudonyms, load_key, locate
+from monai_ich.importers import (
+    ImportResult,
+    Pseudonyms,
+    PublicRequest,
+    import_bhsd,
+    import_cq500,
+    import_instance,
+    import_physionet,
+    import_rsna,
+    load_key,
+    locate,
+)
 from monai_ich.importers.assembly import REFUSED_FILE
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ConfigurationError
 
 REASONS_SHOWN = 8
+
+
+PUBLIC_SETS: dict[str, Callable[..., ImportResult]] = {
+    "physionet": import_physionet,
+    "rsna": import_rsna,
+    "cq500": import_cq500,
+    "bhsd": import_bhsd,
+    "instance": import_instance,
+}
+
+
+def import_public_set(
+    name: str, source: Path, manifest: Path, output: Path | None, workers: int | None, **options: str
+) -> None:
+    """Imports one of `PUBLIC_SETS` and prints what came of it."""
+    request = PublicRequest(source, manifest, output or Path("data") / manifest.stem, workers)
+    report_import(PUBLIC_SETS[name](request, **options))
 
 
 def report_import(result: ImportResult) -> None:

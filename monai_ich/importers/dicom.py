@@ -85,17 +85,30 @@ def import_dicom(request: DicomRequest) -> ImportResult:
     """
     source, output = request.source.resolve(), request.output.resolve()
     check_request(request)
-    pseudonyms = Pseudonyms(load_key(request.key_file, (source, output, request.manifest.resolve().parent)))
+    pseudonyms = Pseudonyms(load_key(request.key_file, (source, output)))
     labels = read_labels(request.labels, pseudonyms, request.columns) if request.labels else None
     dataset_dir = common_folder(source, output) if request.files == "refer" else output
     prefix = f"{source.relative_to(dataset_dir).as_posix()}/" if request.files == "refer" else None
     scan = replace(request.scan, hospital=request.hospital, hospital_level=request.hospital_level, prefix=prefix)
     redactor = Redactor(pseudonyms, source)
     options = SeriesOptions(dataset_dir, output, request.files, request.allow_gaps, request.segment)
-    tree = scan_tree(redactor, scan, output, request.workers, skip=(output,))
-    finders = mask_finders(request, redactor, tree)
-    items, refused = series_items(tree, redactor, options, finders)
-    return import_series(items, [*tree.refused, *refused], tree.other, request, labels)
+    return import_tree(request, redactor, scan, options, labels)
+
+
+def import_tree(
+    request: DicomRequest,
+    redactor: Redactor,
+    scan: ScanOptions,
+    options: SeriesOptions,
+    labels: Labels | None,
+    choose: Callable[[Tree], Tree] = lambda tree: tree,
+    importer: str = "dicom",
+) -> ImportResult:
+    """Scans, groups and reads a tree; `choose` may leave series out in between."""
+    output = request.output.resolve()
+    tree = choose(scan_tree(redactor, scan, output, request.workers, skip=(output,)))
+    items, refused = series_items(tree, redactor, options, mask_finders(request, redactor, tree))
+    return import_series(items, [*tree.refused, *refused], tree.other, request, labels, importer)
 
 
 def check_request(request: DicomRequest) -> None:
@@ -199,7 +212,12 @@ def series_items(
 
 
 def import_series(
-    items: Sequence[SeriesItem], refused: list[Refusal], other: int, request: DicomRequest, labels: Labels | None
+    items: Sequence[SeriesItem],
+    refused: list[Refusal],
+    other: int,
+    request: DicomRequest,
+    labels: Labels | None,
+    importer: str,
 ) -> ImportResult:
     """Reads every series, names its slices, joins the labels and writes the manifest."""
     output = request.output.resolve()
@@ -231,7 +249,7 @@ def import_series(
         card=request.card,
         labels=labels,
         positives=request.positives,
-        importer="dicom",
+        importer=importer,
     )  # fmt: skip
 
 

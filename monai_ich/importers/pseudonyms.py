@@ -35,19 +35,12 @@ class Pseudonyms:
         """16 hexadecimal digits that stand for `value`, a name of this kind."""
         return hmac.new(self._key, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()[:_TOKEN_HEX_DIGITS]
 
-    def manifest_name(self, kind: str, value: str) -> str:
-        """What a manifest calls `value`."""
-        return self.token(kind, value)
-
 
 class PublishedNames(Pseudonyms):
-    """For public data sets: their own identifiers are pseudonyms already, and the same in every group's manifest."""
+    """For public data sets: what identifies a patient there is published, so every group gets the same tokens."""
 
     def __init__(self) -> None:
         super().__init__(b"names that are published")
-
-    def manifest_name(self, kind: str, value: str) -> str:
-        return value
 
 
 def default_key_file() -> Path:

@@ -33,7 +33,7 @@ SECRETS = re.compile(r"yamada|tar[ōo]\b|0471193|19570314|14031957|2291847", re.
 
 
 def export_with_names(tmp_path: Path) -> Path:
-    """A folder named after the patient, with good slices, a damaged one, a localizer, and a mask by the patient's ID."""
+    """A folder named after the patient, with good slices, damaged ones, a localizer, and a mask by the ID."""
     folder = tmp_path / "export" / "YAMADA_TARO_19570314" / "ACC2291847"
     patient = bleeding_patient(1)
     paths, rendered = write_study(folder, patient, change=plant)
@@ -136,7 +136,7 @@ def test_the_key_is_made_for_its_owner_alone_and_kept_out_of_projects(tmp_path: 
         load_key(key, ())
     (tmp_path / "project" / ".git").mkdir(parents=True)
     for place, never in (("project/sub/key", ()), ("home/data/key", (tmp_path / "home" / "data",))):
-        with pytest.raises(ConfigurationError, match="lies in .*, which is shared or holds the data"):
+        with pytest.raises(ConfigurationError, match=r"lies in .*, which is shared or holds the data"):
             load_key(tmp_path / place, never)
         assert not (tmp_path / place).exists()
     with pytest.raises(ConfigurationError, match="shared"):
