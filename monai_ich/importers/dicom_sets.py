@@ -55,7 +55,7 @@ _PLAIN = re.compile(r"plain|pre contrast|non.?contrast", re.I)
 
 
 def import_rsna(request: PublicRequest) -> ImportResult:
-    """Imports `stage_2_train` with `stage_2_train.csv`; series with missing slices are taken, their slices are labelled.
+    """Imports `stage_2_train` with `stage_2_train.csv`; series with missing slices are taken too.
 
     Raises:
         ConfigurationError: the folder is not the data set, or its table is not as published.
@@ -92,7 +92,7 @@ def read_rsna_labels(path: Path, pseudonyms: Pseudonyms) -> Labels:
     long = pd.DataFrame({"image": parts[0], "label": parts[1].map(kinds), "value": table["Label"].astype(float)})
     wide = long.pivot_table(index="image", columns="label", values="value", sort=False)
     tokens = pd.Index([pseudonyms.token("instance", str(image)) for image in wide.index])
-    rows = pd.Series(range(2, 2 + len(wide)), index=tokens)
+    rows = pd.Series(parts[0].drop_duplicates().index + 2, index=tokens)
     return Labels("instance", wide.rename_axis(columns=None).set_axis(tokens, axis=0), None, rows)
 
 
@@ -104,7 +104,7 @@ def import_cq500(request: PublicRequest, slices: str = "thick") -> ImportResult:
         slices: where a case has several plain series, take the one with "thick" (fewest) or "thin" (most) slices.
 
     Raises:
-        ConfigurationError: the folder is not the data set, its table is not as published, or `slices` is something else.
+        ConfigurationError: the folder is not the data set, its table is not as published, or `slices` is unknown.
     """
     if slices not in ("thick", "thin"):
         raise ConfigurationError(f"slices is {slices!r}; expected thick or thin")
@@ -185,7 +185,7 @@ def _import_set(
     importer: str,
     choose: Callable[[Tree], Tree] = lambda tree: tree,
 ) -> ImportResult:
-    """Public sets are referred to where they lie; derived images and gaps are part of what was published and labelled."""
+    """Refers to the set where it lies; derived images and gaps are part of what was published and labelled."""
     output = request.output.resolve()
     asked = DicomRequest(
         source, request.manifest, output, card, Path(), positives="all", allow_gaps=True, workers=request.workers

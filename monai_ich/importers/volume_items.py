@@ -89,7 +89,7 @@ def read_volume_item(item: VolumeItem) -> dict[str, Any]:
     """Reads a volume and its mask by the transform of training, which refuses pairs that do not lie together.
 
     Returns:
-        `rows`, one a slice in stored order; `refused`; `contradicting`: slices with blood by label or by mask, not both.
+        `rows`, one a slice in stored order; `refused`; `contradicting`: slices with blood by label or mask, not both.
     """
     try:
         count = len(read_slices(item.image).pixels)
