@@ -14,7 +14,7 @@ import pytest
 from importer_support import SLICES, bleeding_patient, edit, read, rendered_slices, stored_pixels, write_study
 from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import generate_uid
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
@@ -204,7 +204,7 @@ def rsna(root: Path) -> tuple[list[str], list[Any]]:
         path.rename(path.with_name(f"{name}.dcm"))
 
     def wrap(data: Dataset) -> None:
-        hu = data.pixel_array.astype(np.int32) + int(data.RescaleIntercept)
+        hu = np.maximum(data.pixel_array.astype(np.int32) + int(data.RescaleIntercept), -1000)
         data.RescaleIntercept, data.PixelRepresentation, data.BitsStored, data.HighBit = 0, 0, 12, 11
         data.set_pixel_data((hu % 4096).astype(np.uint16), "MONOCHROME2", 12, generate_instance_uid=False)
 
@@ -236,7 +236,7 @@ def test_rsna(tmp_path: Path) -> None:
     table = tmp_path / "set" / "stage_2_train.csv"
     table.write_text(table.read_text() + "ID_a64d5deed_any,1\nID_x_other,0\n")
     with pytest.raises(
-        ConfigurationError, match="1 rows end in no type of haemorrhage .* and 1 contradict another row"
+        ConfigurationError, match=r"1 rows end in no type of haemorrhage .* and 1 contradict another row"
     ):
         import_rsna(asked(tmp_path))
 
@@ -280,10 +280,6 @@ def test_cq500(tmp_path: Path) -> None:
     cq500(tmp_path / "set")
     result = import_cq500(asked(tmp_path))
     frame = read(result.manifest).frame
-    assert [Path(name).parent.name for name in frame["image"].drop_duplicates(keep="first")][0] in (
-        "CT Plain",
-        "CT 5mm",
-    )
     assert {Path(name).parent.name for name in frame["image"]} == {"CT Plain", "CT 5mm"}
     case_0, case_310 = (frame[frame["image"].str.startswith(f"CQ500-CT-{n}/")] for n in (0, 310))
     assert (len(case_0), len(case_310)) == (SLICES - 1, SLICES)
@@ -302,7 +298,7 @@ def test_cq500(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["physionet", "rsna", "cq500", "bhsd", "instance"])
 def test_commands_on_another_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "set").mkdir()
-    with pytest.raises(ConfigurationError, match="does not exist, so .* is not this data set as it is published"):
+    with pytest.raises(ConfigurationError, match=r"does not exist, so .* is not this data set as it is published"):
         CliRunner().invoke(
             cli, ["import", name, str(tmp_path / "set"), "--manifest", str(tmp_path / "m.csv")], catch_exceptions=False
         )

@@ -3,34 +3,32 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from importer_support import SLICES, bleeding_patient, edit, plant, request, write_study
 
 import monai_ich.importers.dicom as module
-from monai_ich.importers import import_dicom
+from monai_ich.importers import DicomRequest, import_dicom
 
 KILLED_AFTER = 2
 
-# The command as a process of its own, which kills itself while it reads the third series.
-SCRIPT = f"""
-import os, signal, sys
-import monai_ich.importers.dicom as module
-from monai_ich.__main__ import cli
-real, seen = module.read_series_item, []
-def dying(item):
-    seen.append(item)
-    if len(seen) > {KILLED_AFTER}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(item)
-module.read_series_item = dying
-cli(sys.argv[1:])
-"""
+
+def import_until_killed(asked: DicomRequest) -> None:
+    """Imports in this process, and kills it while it reads the third series."""
+    real, seen = module.read_series_item, []
+
+    def dying(item: object) -> dict:
+        seen.append(item)
+        if len(seen) > KILLED_AFTER:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(item)
+
+    module.read_series_item = dying
+    import_dicom(asked)
 
 
 @pytest.fixture
@@ -55,10 +53,10 @@ def test_goes_on_after_a_kill(tmp_path: Path, counted: dict[str, list]) -> None:
     counted["scan_chunk"].clear()
     counted["read_series_item"].clear()
     asked = request(tmp_path)
-    arguments = ["import", "dicom", str(asked.source), "--manifest", str(asked.manifest), "--output", str(asked.output)]
-    arguments += ["--hospital", "1", "--files", "link", "--workers", "1", "--key-file", str(asked.key_file)]
-    killed = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, env=os.environ)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    process = multiprocessing.get_context("fork").Process(target=import_until_killed, args=(asked,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not asked.manifest.exists()
     result = import_dicom(asked)
     assert len(counted["scan_chunk"]) == 0
