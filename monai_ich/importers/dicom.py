@@ -19,12 +19,13 @@ from monai_ich.importers.assembly import (
     finish,
 )
 from monai_ich.importers.labels import POSITIVES, Labels, read_labels
-from monai_ich.importers.mask_files import MaskFiles, VolumeIndex, name_without_suffix, picture_files
+from monai_ich.importers.mask_files import MaskFinder
 from monai_ich.importers.progress import Records, Refusal, do_items
 from monai_ich.importers.pseudonyms import Pseudonyms, load_key
 from monai_ich.importers.redaction import Redactor
 from monai_ich.importers.scanning import ScanOptions, chunks, scan_chunk
-from monai_ich.importers.series_items import SeriesItem, SeriesOptions, read_series_item
+from monai_ich.importers.series_item import SeriesItem, SeriesOptions
+from monai_ich.importers.series_reading import read_series_item
 from monai_ich.utils.errors import ConfigurationError, FaultList
 
 FILE_WAYS = ("refer", "link", "copy")
@@ -107,8 +108,15 @@ def import_tree(
     """Scans, groups and reads a tree; `choose` may leave series out in between."""
     output = request.output.resolve()
     tree = choose(scan_tree(redactor, scan, output, request.workers, skip=(output,)))
-    items, refused = series_items(tree, redactor, options, mask_finders(request, redactor, tree))
-    return import_series(items, [*tree.refused, *refused], tree.other, request, labels, importer)
+    masks = find_masks(request, redactor, tree)
+    items, refused = series_items(tree, redactor, options, masks)
+    notes = [f"{tree.other} files are no CT images and were passed over."] if tree.other else []
+    unused = masks.count_unused([item.masks for item in items])
+    if unused:
+        notes.append(
+            f"{unused} mask files belong to no series that was read: neither names, folders nor references fit."
+        )
+    return import_series(items, [*tree.refused, *refused], notes, request, labels, importer)
 
 
 def check_request(request: DicomRequest) -> None:
@@ -161,40 +169,23 @@ def scan_tree(
     return replace(tree, series=dict(sorted(tree.series.items())), other=other)
 
 
-def mask_finders(
-    request: DicomRequest, redactor: Redactor, tree: Tree
-) -> Callable[[str, Sequence[dict[str, Any]]], MaskFiles]:
-    """How the masks of a series are found: in the folder of masks, and the DICOM SEGs of the source itself."""
+def find_masks(request: DicomRequest, redactor: Redactor, tree: Tree) -> MaskFinder:
+    """The mask files: those in the folder of masks, and the DICOM SEGs of the source itself."""
     root = None if request.masks is None else request.masks.resolve()
-    inside = root is None or root.is_relative_to(redactor.source)
-    segmentations = dict(tree.segmentations)
-    if root is not None and not inside:
+    segmentations = {series: list(paths) for series, paths in tree.segmentations.items()}
+    if root is not None and not root.is_relative_to(redactor.source):
         beside = Redactor(redactor.pseudonyms, root)
         found = scan_tree(beside, ScanOptions(), request.output.resolve(), request.workers)
         for series, paths in found.segmentations.items():
             segmentations.setdefault(series, []).extend(paths)
-    volumes = None if root is None else VolumeIndex(root, redactor.pseudonyms)
-    pictures = {} if root is None else picture_files(root)
-
-    def find(series: str, entries: Sequence[dict[str, Any]]) -> MaskFiles:
-        paths = [entry["path"] for entry in entries]
-        first = entries[0]
-        of_volumes: tuple[Path, ...] = ()
-        if volumes is not None:
-            folders = sorted({path.parent for path in paths})
-            of_volumes = volumes.of_series(series, first["study"], first["patient"], folders)
-        named = {path: name_without_suffix(path.relative_to(redactor.source)) for path in paths}
-        of_slices = {path: pictures[name] for path, name in named.items() if name in pictures}
-        return MaskFiles(of_volumes, tuple(sorted(set(segmentations.get(series, [])))), of_slices)
-
-    return find
+    return MaskFinder(redactor.source, root, segmentations, redactor.pseudonyms)
 
 
 def series_items(
     tree: Tree,
     redactor: Redactor,
     options: SeriesOptions,
-    find_masks: Callable[[str, Sequence[dict[str, Any]]], MaskFiles],
+    masks: MaskFinder,
 ) -> tuple[list[SeriesItem], list[Refusal]]:
     """One item a series; a series UID that two patients, studies or hospitals share is refused."""
     items, refused = [], []
@@ -206,15 +197,15 @@ def series_items(
             continue
         patient, study, hospital = owners.pop()
         paths = tuple(entry["path"] for entry in entries)
-        masks = find_masks(series, entries)
-        items.append(SeriesItem(redactor, paths, patient, study, series, hospital, masks, options))
+        found = masks.of_series(series, study, patient, paths)
+        items.append(SeriesItem(redactor, paths, patient, study, series, hospital, found, options))
     return items, refused
 
 
 def import_series(
     items: Sequence[SeriesItem],
     refused: list[Refusal],
-    other: int,
+    notes: Sequence[str],
     request: DicomRequest,
     labels: Labels | None,
     importer: str,
@@ -223,7 +214,7 @@ def import_series(
     output = request.output.resolve()
     records = Records(output / PROGRESS_FOLDER / "series")
     pseudonyms = items[0].redactor.pseudonyms if items else Pseudonyms(b"")
-    table, series, notes = SliceTable(), [], []
+    table, series = SliceTable(), []
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
     for item, result in do_items(read_series_item, items, records, "reading series", request.workers):
         refused.extend(Refusal(**entry) for entry in result["refused"])
@@ -239,8 +230,6 @@ def import_series(
             about = {"series": item.series, "study_id": item.study, **result["header"], "annotated": annotated}
             series.append({**about, "notes": "; ".join(result["notes"])})
     frame = fill_hospital(table.frame(), labels, refused, pseudonyms.token)
-    if other:
-        notes.append(f"{other} files are no CT images and were passed over.")
     return finish(
         frame, refused, series, notes,
         manifest=request.manifest,

@@ -97,3 +97,37 @@ class VolumeIndex:
             if found:
                 return tuple(sorted(set(found)))
         return ()
+
+
+class MaskFinder:
+    """Finds the mask files of a series.
+
+    Args:
+        source: the folder of the images; a picture lies at its image's path below it.
+        root: the folder of the masks, or None.
+        segmentations: token of a series -> the DICOM SEGs that refer to it.
+        pseudonyms: made the tokens.
+    """
+
+    def __init__(
+        self, source: Path, root: Path | None, segmentations: dict[str, list[Path]], pseudonyms: Pseudonyms
+    ) -> None:
+        self.source = source
+        self._segmentations = segmentations
+        self._volumes = None if root is None else VolumeIndex(root, pseudonyms)
+        self._pictures = {} if root is None else picture_files(root)
+
+    def of_series(self, series: str, study: str, patient: str, paths: Sequence[Path]) -> MaskFiles:
+        """The files that may belong to a series, given its tokens and its image files."""
+        volumes: tuple[Path, ...] = ()
+        if self._volumes is not None:
+            volumes = self._volumes.of_series(series, study, patient, sorted({path.parent for path in paths}))
+        names = {path: name_without_suffix(path.relative_to(self.source)) for path in paths}
+        pictures = {path: self._pictures[name] for path, name in names.items() if name in self._pictures}
+        return MaskFiles(volumes, tuple(sorted(set(self._segmentations.get(series, [])))), pictures)
+
+    def count_unused(self, used: Sequence[MaskFiles]) -> int:
+        """How many mask files are in none of `used`."""
+        known = {path for paths in self._segmentations.values() for path in paths} | set(self._pictures.values())
+        known |= set() if self._volumes is None else set(self._volumes.files)
+        return len(known.difference(path for files in used for path in files.all_paths()))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -33,7 +32,7 @@ class Pseudonyms:
 
     def token(self, kind: str, value: str) -> str:
         """16 hexadecimal digits that stand for `value`, a name of this kind."""
-        return hmac.new(self._key, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()[:_TOKEN_HEX_DIGITS]
+        return hmac.digest(self._key, f"{kind}\0{value}".encode(), "sha256").hex()[:_TOKEN_HEX_DIGITS]
 
 
 class PublishedNames(Pseudonyms):

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -108,7 +110,7 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
     """
     result: dict[str, Any] = {"slices": [], "segmentations": [], "refused": [], "other": 0}
     unreadable: list[tuple[Path, ImageReadError]] = []
-    known: Identity | None = None
+    readable: list[Path] = []
     for place, path in enumerate(chunk.paths):
         if not starts_like_dicom(path):
             result["other"] += 1
@@ -118,16 +120,22 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
         except ImageReadError as error:
             unreadable.append((path, error))
             continue
-        identity = identity_of(dataset)
-        known = identity if known is None else known | identity
-        kind, entry = _describe(dataset, path, chunk, identity)
+        readable.append(path)
+        kind, entry = _describe(dataset, path, chunk)
         if kind == "other":
             result["other"] += 1
         else:
             result[kind].append(entry if kind == "refused" else {"place": place, **entry})
+    known = _identity_of_files(readable) if unreadable else None
     for path, fault in unreadable:
         result["refused"].append(_refused(chunk.redactor, path, fault, known).as_dict())
     return result
+
+
+def _identity_of_files(paths: Sequence[Path]) -> Identity | None:
+    """What identifies the patients of the files; None when there are no files."""
+    identities = [identity_of(open_dicom(path, pixels=False)) for path in paths]
+    return functools.reduce(operator.or_, identities) if identities else None
 
 
 def _refused(redactor: Redactor, path: Path, error: ImageReadError, identity: Identity | None) -> Refusal:
@@ -135,26 +143,26 @@ def _refused(redactor: Redactor, path: Path, error: ImageReadError, identity: Id
     return refusal(shown, redactor.message(str(error), {path: shown}, identity))
 
 
-def _describe(dataset: Dataset, path: Path, chunk: Chunk, identity: Identity) -> tuple[str, dict[str, Any]]:
+def _describe(dataset: Dataset, path: Path, chunk: Chunk) -> tuple[str, dict[str, Any]]:
     if dataset.SOPClassUID == SegmentationStorage:
-        return "segmentations", _segmentation(dataset, path, chunk.redactor, identity)
+        return "segmentations", _segmentation(dataset, chunk.redactor)
     if dataset.get("Modality") != "CT" and dataset.SOPClassUID not in CT_STORAGE:
         return "other", {}
     try:
         _refuse_unfit(dataset, path, chunk.options)
         if not re.search(chunk.options.description, str(dataset.get("SeriesDescription") or "")):
             return "other", {}
-        return "slices", _slice(dataset, path, chunk, identity)
+        return "slices", _slice(dataset, path, chunk)
     except ImageReadError as error:
-        return "refused", _refused(chunk.redactor, path, error, identity).as_dict()
+        return "refused", _refused(chunk.redactor, path, error, identity_of(dataset)).as_dict()
 
 
-def _slice(dataset: Dataset, path: Path, chunk: Chunk, identity: Identity) -> dict[str, Any]:
+def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
     redactor, options = chunk.redactor, chunk.options
     names = options.names(dataset, path)
     inside = path.relative_to(redactor.source).as_posix()
-    named = options.prefix is not None and not redactor.is_public and identity.is_in(options.prefix + inside)
-    if named:
+    is_shown = options.prefix is not None and not redactor.is_public
+    if is_shown and identity_of(dataset).is_in(f"{options.prefix}{inside}"):
         raise ImageReadError(
             f"{path}: its path mentions the patient's name, number, date or UID, and a manifest with it would too; "
             "give the files names of their own with --files link (no space needed) or --files copy."
@@ -164,11 +172,11 @@ def _slice(dataset: Dataset, path: Path, chunk: Chunk, identity: Identity) -> di
         "patient": token("patient", names.patient),
         "study": token("study", names.study),
         "series": token("series", names.series),
-        "hospital": _hospital(path, redactor, options, identity),
+        "hospital": _hospital(dataset, path, redactor, options),
     }
 
 
-def _hospital(path: Path, redactor: Redactor, options: ScanOptions, identity: Identity) -> str:
+def _hospital(dataset: Dataset, path: Path, redactor: Redactor, options: ScanOptions) -> str:
     if not options.hospital_level:
         return options.hospital
     folders = path.relative_to(redactor.source).parts[:-1]
@@ -178,7 +186,7 @@ def _hospital(path: Path, redactor: Redactor, options: ScanOptions, identity: Id
             f"{options.hospital_level}. Move it into its hospital's folder, or choose another --hospital-level."
         )
     hospital = folders[options.hospital_level - 1]
-    if identity.is_in(hospital):
+    if identity_of(dataset).is_in(hospital):
         raise ImageReadError(
             f"{path}: the folder at level {options.hospital_level} names a patient, not a hospital. "
             "Choose another --hospital-level."
@@ -207,8 +215,8 @@ def _refuse_unfit(dataset: Dataset, path: Path, options: ScanOptions) -> None:
         )
 
 
-def _segmentation(dataset: Dataset, path: Path, redactor: Redactor, identity: Identity) -> dict[str, Any]:
+def _segmentation(dataset: Dataset, redactor: Redactor) -> dict[str, Any]:
     """The series that a DICOM SEG was drawn on: Referenced Series Sequence (0008,1115)."""
     token = redactor.pseudonyms.token
     referenced = [str(series.get("SeriesInstanceUID")) for series in dataset.get("ReferencedSeriesSequence") or ()]
-    return {"series": [token("series", uid) for uid in referenced], "shown": redactor.path(path, identity)}
+    return {"series": [token("series", uid) for uid in referenced]}

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from monai_ich.transforms.dicom_frames import Frame, describe_frames, open_dicom
+from monai_ich.transforms.dicom_frames import Frame, decode_frames, describe_frames, open_dicom
 from monai_ich.transforms.reading import decode_to_values, frames_affine, refuse_unless_alike, refuse_unless_axial
 from monai_ich.transforms.series import SAME_POSITION_MM, refuse_gaps, sort_by_position
 
@@ -23,22 +22,20 @@ class Slice:
         frame: its place in the patient.
         instance: token of the name that labels use.
         uid: SOP Instance UID (0008,0018); it is never written.
-        digest: of its values in HU.
         is_multi_frame: whether its file holds several frames.
     """
 
     frame: Frame
     instance: str
     uid: str
-    digest: bytes
     is_multi_frame: bool = False
 
 
-def read_slice_files(path: Path) -> tuple[Dataset, list[tuple[Frame, bytes]]]:
+def read_slice_file(path: Path) -> tuple[Dataset, list[Frame]]:
     """Decodes a file whole, which is what proves that training will be able to; the values themselves are let go.
 
     Returns:
-        The header, and each frame with a digest of its values.
+        The header, and its frames.
 
     Raises:
         ImageReadError: the file is no axial CT in HU, or cannot be decoded.
@@ -47,11 +44,8 @@ def read_slice_files(path: Path) -> tuple[Dataset, list[tuple[Frame, bytes]]]:
     frames = describe_frames(dataset, path, "image")
     for frame in frames:
         refuse_unless_axial(frame)
-    values = decode_to_values(dataset, frames, "image")
-    return dataset, [
-        (frame, hashlib.blake2b(pixels.tobytes(), digest_size=16).digest())
-        for frame, pixels in zip(frames, values, strict=True)
-    ]
+    decode_frames(dataset, path, [frame.number for frame in frames])
+    return dataset, frames
 
 
 def series_order(slices: Sequence[Slice], allow_gaps: bool) -> tuple[list[Slice], list[str]]:
@@ -64,16 +58,31 @@ def series_order(slices: Sequence[Slice], allow_gaps: bool) -> tuple[list[Slice]
         ImageReadError: slices differ in size, orientation or spacing; two at one place differ in their values; a gap.
     """
     refuse_unless_alike([one.frame for one in slices])
-    normal = slices[0].frame.normal
-    unique: dict[tuple[int, bytes], Slice] = {}
-    for one in slices:
-        place = round(float(one.frame.position_lps_mm @ normal) / SAME_POSITION_MM)
-        unique.setdefault((place, one.digest), one)
-    by_frame = {id(one.frame): one for one in unique.values()}
-    frames = sort_by_position([one.frame for one in unique.values()])
+    unique = _without_copies(slices)
+    by_frame = {id(one.frame): one for one in unique}
+    frames = sort_by_position([one.frame for one in unique])
     copies = len(slices) - len(unique)
     notes = [f"{copies} copies of slices left out"] if copies else []
     if not allow_gaps:
         refuse_gaps(frames)
     notes += frames_affine(frames)[1]
     return [by_frame[id(frame)] for frame in frames], notes
+
+
+def _without_copies(slices: Sequence[Slice]) -> list[Slice]:
+    """Leaves one of the slices that lie at one place and hold the same values; only those are decoded a second time."""
+    places: dict[int, list[Slice]] = {}
+    for one in slices:
+        place = round(float(one.frame.position_lps_mm @ slices[0].frame.normal) / SAME_POSITION_MM)
+        places.setdefault(place, []).append(one)
+    kept: list[Slice] = []
+    for group in places.values():
+        distinct: dict[bytes, Slice] = {}
+        for one in group:
+            distinct.setdefault(_values(one.frame) if len(group) > 1 else b"", one)
+        kept.extend(distinct.values())
+    return kept
+
+
+def _values(frame: Frame) -> bytes:
+    return decode_to_values(open_dicom(frame.path), [frame], "image").tobytes()

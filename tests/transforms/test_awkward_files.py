@@ -12,7 +12,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import JPEGLSLossless
 
 import monai_ich.transforms.decoders as module
-from monai_ich.transforms import read_slices
+from monai_ich.transforms.dicom_frames import decode_frames, open_dicom
 from monai_ich.utils.errors import ImageReadError
 
 
@@ -47,7 +47,7 @@ def test_a_missing_decoder_is_named(monkeypatch: pytest.MonkeyPatch, name: str, 
     monkeypatch.setattr(Decoder, "is_available", property(lambda self: False))
     path = Path(get_testdata_file(name, download=False) or "")
     with pytest.raises(ImageReadError) as caught:
-        read_slices(path, kind="mask")
+        decode_frames(open_dicom(path), path, [0])
     assert f"Install the package {package}: pip install 'monai_ich[decoders]'" in str(caught.value)
     assert "is compressed as JPEG" in str(caught.value)
 
