@@ -110,7 +110,11 @@ def import_tree(
     tree = choose(scan_tree(redactor, scan, output, request.workers, skip=(output,)))
     masks = find_masks(request, redactor, tree)
     items, refused = series_items(tree, redactor, options, masks)
-    notes = [f"{tree.other} files are no CT images and were passed over."] if tree.other else []
+    notes = (
+        [f"{tree.other} files are no CT images, or of series not asked for, and were passed over."]
+        if tree.other
+        else []
+    )
     unused = masks.count_unused([item.masks for item in items])
     if unused:
         notes.append(
