@@ -17,6 +17,7 @@ ROOMS = (
     "data",
     "engines",
     "handlers",
+    "importers",
     "inferers",
     "losses",
     "metrics",

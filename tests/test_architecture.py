@@ -23,6 +23,7 @@ FLOORS = {
     "engines": 2,
     "bundle": 3,
     "handlers": 3,
+    "importers": 3,
     "apps": 4,
     "__main__": 5,
 }

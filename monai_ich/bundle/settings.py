@@ -9,7 +9,7 @@ from typing import Any
 
 from monai_ich.networks import SWIN_SIZES
 from monai_ich.utils.errors import did_you_mean
-from monai_ich.utils.keys import MARKERS, Task
+from monai_ich.utils.keys import MARKERS, Task, is_label
 
 TASKS = tuple(task.value for task in Task)
 
@@ -45,6 +45,13 @@ def _is_window(value: Any) -> bool:
 
 def _is_choice_list(value: Any, options: tuple[str, ...]) -> bool:
     return isinstance(value, (list, tuple)) and 0 < len(value) == len(set(value)) and set(value) <= set(options)
+
+
+def _are_labels(value: Any) -> bool:
+    labels = (
+        [name for name in value if isinstance(name, str) and is_label(name)] if isinstance(value, list | tuple) else []
+    )
+    return _is_choice_list(value, tuple(labels))
 
 
 def _is_tracking_uri(value: Any) -> bool:
@@ -87,7 +94,12 @@ SETTINGS: dict[str, Setting] = {
     "dataset_dir": _PATH_OR_EMPTY,
     "allow_findings": _SWITCH,
     "cache_dir": _PATH_OR_EMPTY,
-    "markers": _some_of(MARKERS, "['hypodensity']"),
+    "markers": Setting(
+        f"a list, without repeats, out of {', '.join(MARKERS)} and label_<name> columns of the manifest "
+        "(on a command line: \"['hypodensity']\")",
+        _are_labels,
+        MARKERS,
+    ),
     "window": Setting('[level, width] in HU with a width above 0 (on a command line: "[40, 80]")', _is_window),
     "image_size": Setting("a multiple of 32, in pixels", lambda v: _is_whole(v, 32) and v % 32 == 0),
     "tasks": _some_of(TASKS, "['cls','seg','rec']"),

@@ -21,7 +21,7 @@ from monai_ich.data.manifest_card import (
     load_card,
     sha256_of,
 )
-from monai_ich.data.manifest_cells import read_bytes, read_cells, text_frame, typed_frame
+from monai_ich.data.manifest_cells import label_columns, read_bytes, read_cells, text_frame, typed_frame
 from monai_ich.data.splits import protocol_counts
 from monai_ich.utils.errors import FaultList, ManifestError
 from monai_ich.utils.files import replace_file
@@ -36,7 +36,7 @@ class Manifest:
 
     Attributes:
         frame: one row a slice, in file order, index 0..n-1. Text columns are strings (empty string = not given), slices
-            are `Int64` (missing = a 2-D file), markers are `float32` (0, 1, or NaN = unknown).
+            are `Int64` (missing = a 2-D file), markers and labels are `float32` (0, 1, or NaN = unknown).
         card: the JSON card, or None when there is none.
         path: the CSV file.
         dataset_dir: the folder that `image` and `mask` are relative to.
@@ -79,7 +79,8 @@ def read_manifest(
             segmentation or reconstruction only).
         dataset_dir: overrides the card's `dataset_dir`; needed when there is no card.
         check_files: also look whether each image and mask file exists (each folder is listed once).
-        required_splits: splits that must have rows; empty to evaluate on a manifest of test sets only.
+        required_splits: splits that must have rows; empty to evaluate on a manifest of test sets only, or to read one
+            whose splits are still to be assigned.
 
     Raises:
         ManifestError: with every fault, its row in a spreadsheet (the header is row 1), and the remedy.
@@ -138,7 +139,8 @@ def write_manifest(
     fit the CSV, which `read_manifest` reports.
 
     Args:
-        frame: the schema's columns, in any order; empty cells may be missing values or empty strings.
+        frame: the schema's columns, in any order, and any `label_<name>` columns; empty cells may be missing values
+            or empty strings.
         csv_path: the CSV to write; folders are made.
         name: what the data set is called.
         description: what it is, in a sentence or two.
@@ -162,7 +164,8 @@ def write_manifest(
     cells = text_frame(frame)
     checks.check_cells(cells, faults)
     faults.raise_if_any(ManifestError)
-    data = cells.loc[:, list(checks.COLUMNS)].to_csv(index=False, lineterminator="\n").encode()
+    labels = label_columns(cells)
+    data = cells.loc[:, [*checks.COLUMNS, *labels]].to_csv(index=False, lineterminator="\n").encode()
     relative = os.path.relpath(Path(dataset_dir).resolve(), path.resolve().parent)
     card: dict[str, Any] = {
         "name": name,
@@ -171,7 +174,7 @@ def write_manifest(
         "dataset_dir": Path(relative).as_posix(),
         "window_hu": [float(value) for value in window_hu],
         "protocol": protocol,
-        "counts": protocol_counts(cells, MARKERS),
+        "counts": protocol_counts(cells, [*MARKERS, *labels]),
         "sha256": sha256_of(data),
         "created_by": f"monai_ich {monai_ich.__version__}",
     }
@@ -198,7 +201,7 @@ def refresh_card(csv_path: Path | str) -> Path:
     checks.check_columns(list(frame.columns), faults)
     checks.check_cells(frame, faults)
     faults.raise_if_any(ManifestError)
-    card |= {"counts": protocol_counts(frame, MARKERS), "sha256": sha256_of(data)}
+    card |= {"counts": protocol_counts(frame, [*MARKERS, *label_columns(frame)]), "sha256": sha256_of(data)}
     replace_file(card_path(path), dump_card(card))
     return card_path(path)
 

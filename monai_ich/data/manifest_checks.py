@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from monai_ich.utils.errors import FaultList, did_you_mean
-from monai_ich.utils.keys import MARKERS, Split
+from monai_ich.utils.keys import MARKERS, Split, is_label
 
 TEXT_COLUMNS = ("key", "image", "mask", "patient_id", "study_id", "hospital", "split")
 REQUIRED_COLUMNS = ("key", "image", "patient_id", "study_id", "hospital")
@@ -51,7 +51,7 @@ def check_columns(columns: Sequence[str], faults: FaultList) -> None:
         faults.add(f"the header is {columns[0]!r}: values must be separated by commas; export it again as 'CSV UTF-8'")
         return
     missing = [name for name in COLUMNS if name not in columns]
-    unknown = [name for name in columns if name not in COLUMNS]
+    unknown = [name for name in columns if name not in COLUMNS and not is_label(name)]
     for name in unknown:
         hint = did_you_mean(name, missing) or " Remove it; notes belong in a table of their own."
         faults.add(f"column {name!r} is not part of the schema.{hint}")
@@ -112,7 +112,7 @@ def _check_numbers(frame: pd.DataFrame, faults: FaultList) -> None:
     if {"mask", "mask_slice"} <= set(frame.columns):
         orphan = (frame["mask"] == "") & (frame["mask_slice"] != "")
         add_row_faults(faults, orphan, lambda _: "mask_slice is given but mask is empty", "fill in mask or empty both")
-    for name in (column for column in MARKERS if column in frame):
+    for name in (column for column in frame.columns if is_label(column)):
         cells = frame[name]
         add_row_faults(
             faults,
@@ -137,7 +137,7 @@ def _check_splits(frame: pd.DataFrame, faults: FaultList) -> None:
     if "split" not in frame:
         return
     splits = frame["split"]
-    named = splits.isin([Split.TRAIN, Split.VAL]) | splits.str.startswith("test")
+    named = splits.isin(["", Split.TRAIN, Split.VAL]) | splits.str.startswith("test")
     add_row_faults(
         faults,
         ~named,
@@ -170,17 +170,22 @@ def check_classes(frame: pd.DataFrame, markers: Sequence[str], required: Iterabl
     Args:
         frame: text cells; columns may be missing.
         markers: the markers to be learned; one alone must have both classes in every split, or AUC is undefined.
-        required: the splits that must have rows.
+        required: the splits that must have rows; then every row must be in some split. Where none is required, rows
+            may be without one, as an import leaves them.
         faults: where to add.
     """
-    for name in (marker for marker in markers if marker not in MARKERS):
-        faults.add(f"marker {name!r} is unknown; expected some of {', '.join(MARKERS)}.{did_you_mean(name, MARKERS)}")
+    known = [*MARKERS, *(column for column in frame.columns if is_label(column) and column not in MARKERS)]
+    for name in (marker for marker in markers if marker not in known):
+        faults.add(f"marker {name!r} is unknown; expected some of {', '.join(known)}.{did_you_mean(name, known)}")
     if "split" not in frame:
         return
+    if required:
+        remedy = "assign one with a protocol, or remove the row"
+        add_row_faults(faults, frame["split"] == "", lambda _: "split is empty", remedy)
     present = list(frame["split"].unique())
     for name in (split for split in required if split not in present):
         faults.add(f"split {str(name)!r} has no rows; assign some in column 'split' (or apply a protocol)")
-    if len(markers) != 1 or markers[0] not in MARKERS or markers[0] not in frame:
+    if len(markers) != 1 or markers[0] not in known or markers[0] not in frame:
         return
     for name in (split for split in present if split in SPLIT_NAMES or split.startswith("test")):
         cells = frame.loc[frame["split"] == name, markers[0]]

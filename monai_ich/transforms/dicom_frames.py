@@ -12,9 +12,10 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.pixels import get_decoder, pixel_array
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSTransferSyntaxes
+from pydicom.pixels import pixel_array
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from monai_ich.transforms.decoders import choose_decoder
 from monai_ich.utils.errors import ImageReadError
 
 LOWEST_HU = -1024.0
@@ -82,6 +83,11 @@ def open_dicom(path: Path, pixels: bool = True) -> Dataset:
         raise ImageReadError(
             f"{path}: cannot be parsed as DICOM ({error}). Copy the file again from its source."
         ) from error
+    if "SOPClassUID" not in dataset and "MediaStorageSOPClassUID" in dataset.file_meta:
+        # pydicom gives an empty data set when the file ends within an element
+        raise ImageReadError(
+            f"{path}: is cut short or damaged within its data set. Copy the file again from its source."
+        )
     if "SOPClassUID" not in dataset:
         raise ImageReadError(
             f"{path}: is no DICOM file, and its name is not that of a volume; "
@@ -192,12 +198,12 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
     """Stored values (N,H,W) of the frames asked for, in the file's own integer type.
 
     Raises:
-        ImageReadError: when the pixel data are missing, cut short, damaged, or in colours.
+        ImageReadError: when the pixel data are missing, cut short, damaged, or in colours, or no decoder is installed.
     """
     count = int(dataset.get("NumberOfFrames") or 1)
     _refuse_cut_fragments(dataset, path)
+    plugin = choose_decoder(dataset.file_meta.TransferSyntaxUID, path)
     try:
-        plugin = _fastest_plugin(dataset)
         if count == 1:
             stored = pixel_array(dataset, decoding_plugin=plugin)[None]
         elif list(numbers) == list(range(count)):
@@ -212,14 +218,6 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
     if stored.ndim != 3:
         raise ImageReadError(f"{path}: expected grey slices, got pixel data of shape {stored.shape}.")
     return stored if count > 1 else np.repeat(stored, len(numbers), axis=0) if len(numbers) > 1 else stored
-
-
-def _fastest_plugin(dataset: Dataset) -> str:
-    """pydicom tries gdcm first; for JPEG-LS pyjpegls takes a quarter less time. Empty leaves the choice to pydicom."""
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax in JPEGLSTransferSyntaxes and "pyjpegls" in get_decoder(syntax).available_plugins:
-        return "pyjpegls"
-    return ""
 
 
 def _refuse_cut_fragments(dataset: Dataset, path: Path) -> None:

@@ -53,7 +53,7 @@ def decode_to_values(dataset: Dataset, frames: Sequence[Frame], kind: Kind) -> n
     path = frames[0].path
     stored = decode_frames(dataset, path, [frame.number for frame in frames])
     if kind == "mask":
-        return _as_mask(stored, path)
+        return as_mask(stored, path)
     return np.stack([to_hu(values, frame, dataset) for values, frame in zip(stored, frames, strict=True)])
 
 
@@ -152,7 +152,7 @@ def _read_volume_slices(path: Path, indices: Sequence[int] | None, kind: Kind) -
     numbers = select_slices(indices, len(slices), path)
     chosen = slices[list(numbers)]
     return SliceStack(
-        pixels=_as_mask(chosen, path) if kind == "mask" else _as_hu(chosen, path),
+        pixels=as_mask(chosen, path) if kind == "mask" else _as_hu(chosen, path),
         slice_index=numbers,
         paths=(path,) * len(numbers),
         reorientation=reorientation,
@@ -168,7 +168,7 @@ def _as_hu(values: np.ndarray, path: Path) -> np.ndarray:
     return np.maximum(hu, np.float32(LOWEST_HU), out=hu)
 
 
-def _as_mask(values: np.ndarray, path: Path) -> np.ndarray:
+def as_mask(values: np.ndarray, path: Path) -> np.ndarray:
     """uint8, 1 wherever a label is above 0; fractions and negative values show that the file is no mask."""
     if values.dtype.kind in "if":
         lowest = values.min(initial=0)

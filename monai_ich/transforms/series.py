@@ -27,9 +27,9 @@ from monai_ich.transforms.volumes import is_volume
 from monai_ich.utils.errors import FaultList, ImageReadError
 
 # Two slices nearer than this are the same slice, mm.
-_SAME_POSITION_MM = 0.01
+SAME_POSITION_MM = 0.01
 
-_CT_STORAGE = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
+CT_STORAGE = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 
 
 def read_series(source: Path | Sequence[Path], series_uid: str | None = None, allow_gaps: bool = False) -> SliceStack:
@@ -53,10 +53,10 @@ def read_series(source: Path | Sequence[Path], series_uid: str | None = None, al
     else:
         files = [Path(path) for path in source]
     frames = _choose_series(_group_by_series(files, strict=len(files) == 1), source, series_uid)
-    frames = _sort_by_position(frames)
+    frames = sort_by_position(frames)
     refuse_unless_alike(frames)
     if not allow_gaps:
-        _refuse_gaps(frames)
+        refuse_gaps(frames)
     return stack_frames(frames, range(len(frames)), _decode(frames))
 
 
@@ -84,7 +84,7 @@ def _group_by_series(files: Sequence[Path], strict: bool) -> dict[str, _Series]:
     faults = FaultList("CT slices of the series cannot be read")
     for path in files:
         try:
-            if not strict and not _starts_like_dicom(path):
+            if not strict and not starts_like_dicom(path):
                 continue
             dataset = open_dicom(path, pixels=False)
             if not strict and not _is_ct_slice(dataset):
@@ -103,7 +103,7 @@ def _group_by_series(files: Sequence[Path], strict: bool) -> dict[str, _Series]:
     return series
 
 
-def _starts_like_dicom(path: Path) -> bool:
+def starts_like_dicom(path: Path) -> bool:
     """True after a DICOM preamble; files without one are read only when they are named `.dcm`."""
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM" or path.suffix.lower() == ".dcm"
@@ -111,7 +111,7 @@ def _starts_like_dicom(path: Path) -> bool:
 
 def _is_ct_slice(dataset: Dataset) -> bool:
     """False for other objects of a CT study: reports, secondary captures, scout views."""
-    return dataset.SOPClassUID in _CT_STORAGE and "LOCALIZER" not in (dataset.get("ImageType") or ())
+    return dataset.SOPClassUID in CT_STORAGE and "LOCALIZER" not in (dataset.get("ImageType") or ())
 
 
 def _choose_series(series: dict[str, _Series], source: object, series_uid: str | None) -> list[Frame]:
@@ -131,7 +131,7 @@ def _choose_series(series: dict[str, _Series], source: object, series_uid: str |
     return series[series_uid].frames
 
 
-def _sort_by_position(frames: Sequence[Frame]) -> list[Frame]:
+def sort_by_position(frames: Sequence[Frame]) -> list[Frame]:
     """From foot to head along the slice normal; file names and instance numbers do not count.
 
     Raises:
@@ -142,7 +142,7 @@ def _sort_by_position(frames: Sequence[Frame]) -> list[Frame]:
     normal = frames[0].normal * np.sign(frames[0].normal[2])
     ordered = sorted(frames, key=lambda frame: float(frame.position_lps_mm @ normal))
     for one, other in itertools.pairwise(ordered):
-        if float((other.position_lps_mm - one.position_lps_mm) @ normal) < _SAME_POSITION_MM:
+        if float((other.position_lps_mm - one.position_lps_mm) @ normal) < SAME_POSITION_MM:
             raise ImageReadError(
                 f"{one.path} and {other.path}: two slices of the series lie at the same position "
                 f"{one.position_lps_mm.tolist()} mm. Remove the copy, or separate the acquisitions."
@@ -150,7 +150,8 @@ def _sort_by_position(frames: Sequence[Frame]) -> list[Frame]:
     return ordered
 
 
-def _refuse_gaps(frames: Sequence[Frame]) -> None:
+def refuse_gaps(frames: Sequence[Frame]) -> None:
+    """Raises ImageReadError when sorted slices are not evenly spaced along their normal."""
     if len(frames) < 3:
         return
     normal = frames[0].normal * np.sign(frames[0].normal[2])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 
@@ -39,6 +40,19 @@ class Split(StrEnum):
 
 # The four non-contrast CT markers of the paper (section 4.1.1), in the manifest's column order.
 MARKERS = ("hypodensity", "margin_irregularity", "blend_sign", "fluid_level")
+
+# Columns of a manifest that hold further labels to train on, such as `label_subdural`.
+LABEL_PREFIX = "label_"
+
+
+def is_label(name: str) -> bool:
+    """Whether a column may hold labels: one of the four markers, or `label_<name>` in lower case.
+
+    >>> is_label("hypodensity"), is_label("label_subdural"), is_label("subdural")
+    (True, True, False)
+    """
+    return name in MARKERS or re.fullmatch(rf"{LABEL_PREFIX}[a-z0-9_]+", name) is not None
+
 
 # Brain window (level, width) in HU: 0..80 HU becomes 0..1.
 BRAIN_WINDOW_HU = (40.0, 80.0)

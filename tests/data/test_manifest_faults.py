@@ -125,6 +125,29 @@ def test_a_split_without_rows_or_with_one_class(tmp_path: Path) -> None:
     read_manifest(path, markers=("hypodensity", "blend_sign"))
 
 
+def test_splits_may_be_empty_until_they_are_needed(tmp_path: Path) -> None:
+    path = make(tmp_path, table().assign(split=""))
+    assert read_manifest(path, markers=(), required_splits=()).frame["split"].tolist() == [""] * 8
+    message = faults_of(path, markers=())
+    assert "row 2: split is empty; assign one with a protocol, or remove the row" in message
+    assert "split 'train' has no rows" in message
+
+
+def test_further_labels(tmp_path: Path) -> None:
+    path = make(tmp_path, table().assign(label_subdural=[0, 1, None, 1, 0, 1, 0, 1]))
+    frame = read_manifest(path, markers=("label_subdural", "hypodensity")).frame
+    assert frame["label_subdural"].isna().tolist() == [n == 2 for n in range(8)]
+    assert refresh_card(path).read_text().count('"label_subdural"') == 4
+    assert "split 'val' has 1 slices with label_subdural and 0 without" in faults_of(path, markers=("label_subdural",))
+    text = path.read_text()
+    path.write_text(text.replace(",label_subdural", ",label_Subdural", 1))
+    rehash(path)
+    assert "column 'label_Subdural' is not part of the schema" in faults_of(path)
+    path.write_text(text.replace(",0\n", ",7\n", 1))
+    rehash(path)
+    assert "label_subdural is '7'; expected 0, 1, or empty for unknown" in faults_of(path)
+
+
 def test_unknown_markers(tmp_path: Path) -> None:
     message = faults_of(make(tmp_path), markers=("hypodensty",))
     assert "marker 'hypodensty' is unknown" in message

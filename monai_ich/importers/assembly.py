@@ -1,0 +1,177 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""From the results of all items to what an import leaves: manifest, card, refused.csv, series.csv and a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from monai_ich.data import write_manifest
+from monai_ich.importers.labels import Labels, apply_labels, unused_rows
+from monai_ich.importers.progress import Refusal
+from monai_ich.utils.errors import ManifestError
+from monai_ich.utils.files import replace_file
+from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS
+
+REPORT_FOLDER = "import"
+PROGRESS_FOLDER = ".import"
+REFUSED_FILE, SERIES_FILE = "refused.csv", "series.csv"
+SLICE_COLUMNS = ("key", "image", "image_slice", "mask", "mask_slice", "patient_id", "study_id", "hospital")
+# What labels are joined by; they do not reach the manifest.
+TOKEN_COLUMNS = ("patient", "study", "series", "instance", "blood")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the manifest's card says of the data."""
+
+    name: str
+    description: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What an import made.
+
+    Attributes:
+        manifest: the CSV; its card lies beside it.
+        reports: folder of `refused.csv` and `series.csv`.
+        slices, annotated, patients, studies: counts of the manifest.
+        refused: what was left out.
+        notes: what the user should know, in sentences.
+    """
+
+    manifest: Path
+    reports: Path
+    slices: int
+    annotated: int
+    patients: int
+    studies: int
+    refused: tuple[Refusal, ...]
+    notes: tuple[str, ...]
+
+
+class SliceTable:
+    """Collects the manifest's rows column by column: a dict a row would take ten times the memory."""
+
+    def __init__(self, labels: Sequence[str] = ()) -> None:
+        self._columns: dict[str, list[Any]] = {name: [] for name in (*SLICE_COLUMNS, *TOKEN_COLUMNS, *labels)}
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Adds one slice; what is not given is empty."""
+        for name, cells in self._columns.items():
+            cells.append(row.get(name))
+
+    def frame(self) -> pd.DataFrame:
+        """The table, with empty splits and markers."""
+        frame = pd.DataFrame(self._columns)
+        frame["blood"] = frame["blood"].astype(float)
+        return frame.assign(split="", **dict.fromkeys(MARKERS, ""))
+
+
+def finish(
+    frame: pd.DataFrame,
+    refused: Sequence[Refusal],
+    series: Iterable[dict[str, Any]],
+    notes: Sequence[str],
+    *,
+    manifest: Path,
+    dataset_dir: Path,
+    output: Path,
+    card: Card,
+    labels: Labels | None = None,
+    positives: str = "blood",
+    importer: str,
+) -> ImportResult:
+    """Joins the labels and writes everything; the manifest last.
+
+    Raises:
+        ManifestError: no slice can be used; refused.csv, which is written then too, says why.
+    """
+    refused, notes = list(refused), list(notes)
+    if labels is not None and len(frame):
+        frame = _with_labels(frame, labels, positives, refused, notes)
+    reports = output / REPORT_FOLDER
+    _write_csv(reports / REFUSED_FILE, pd.DataFrame(refused, columns=list(Refusal.__dataclass_fields__)))
+    _write_csv(reports / SERIES_FILE, pd.DataFrame(list(series)))
+    if frame.empty:
+        raise ManifestError(
+            f"nothing can be imported: no slice is left, and {len(refused)} entries of {reports / REFUSED_FILE} say "
+            "why. Mend what they name, and import again."
+        )
+    write_manifest(
+        frame.drop(columns=list(TOKEN_COLUMNS)),
+        manifest,
+        name=card.name,
+        description=card.description,
+        licence=card.licence,
+        dataset_dir=dataset_dir,
+        window_hu=BRAIN_WINDOW_HU,
+        protocol={"name": "not assigned", "importer": importer},
+    )
+    return ImportResult(
+        manifest=manifest,
+        reports=reports,
+        slices=len(frame),
+        annotated=int((frame["mask"].fillna("") != "").sum()),
+        patients=int(frame["patient_id"].nunique()),
+        studies=int(frame["study_id"].nunique()),
+        refused=tuple(refused),
+        notes=tuple(notes),
+    )
+
+
+def _with_labels(
+    frame: pd.DataFrame, labels: Labels, positives: str, refused: list[Refusal], notes: list[str]
+) -> pd.DataFrame:
+    frame, unknown = apply_labels(frame, labels, positives)
+    if unknown:
+        notes.append(
+            f"{unknown} labels stayed unknown: their {labels.level} is positive, but without a mask nothing says in "
+            "which slices. Label slices by SOPInstanceUID, give masks, or spread them with --positives all."
+        )
+    rows = unused_rows(frame, labels)
+    if rows:
+        shown = ", ".join(map(str, rows[:20])) + (", ..." if len(rows) > 20 else "")
+        refused.append(
+            Refusal(
+                "labels",
+                len(rows),
+                f"{len(rows)} rows name no {labels.level} that was imported (rows {shown})",
+                "Check them against the headers; spreadsheets drop leading zeros of numbers, so keep IDs as text.",
+            )
+        )
+    return frame
+
+
+def fill_hospital(
+    frame: pd.DataFrame, labels: Labels | None, refused: list[Refusal], pseudonym: Callable[[str, str], str]
+) -> pd.DataFrame:
+    """Takes the hospital from the labels where they have it, then names the patients.
+
+    Two hospitals may give one number to two patients, so the hospital is part of what the pseudonym is made of. Slices
+    without a hospital are refused.
+    """
+    if labels is not None and labels.hospital is not None:
+        named = labels.hospital.reindex(frame[labels.level]).set_axis(frame.index)
+        frame = frame.assign(hospital=named.where(named.notna() & (named != ""), frame["hospital"]))
+    unknown = frame["hospital"].fillna("") == ""
+    if unknown.any():
+        count = int(unknown.sum())
+        reason = f"{count} slices of {frame.loc[unknown, 'study'].nunique()} studies have no hospital"
+        remedy = "Name it with --hospital or --hospital-level, or in the column 'hospital' of the labels."
+        refused.append(Refusal("labels", count, reason, remedy))
+        frame = frame[~unknown]
+    pairs = frame[["hospital", "patient"]].drop_duplicates()
+    names = {pair: pseudonym("patient", "\0".join(pair)) for pair in pairs.itertuples(index=False, name=None)}
+    of_row = zip(frame["hospital"], frame["patient"], strict=True)
+    return frame.assign(patient_id=[names[pair] for pair in of_row]).reset_index(drop=True)
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    replace_file(path, table.to_csv(index=False, lineterminator="\n").encode())

@@ -1,0 +1,128 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Imports PhysioNet CT-ICH: release 1.3.1 (NIfTI), and the older layout of windowed JPEG files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from monai_ich.importers.assembly import Card, ImportResult
+from monai_ich.importers.progress import Refusal
+from monai_ich.importers.volume_items import ANY, SUBTYPES, PublicRequest, VolumeItem, import_volumes
+from monai_ich.utils.errors import ConfigurationError
+
+HOSPITAL = "physionet-ct-ich"
+# The columns of hemorrhage_diagnosis*.csv.
+_COLUMNS = {name.capitalize(): label for name, label in SUBTYPES.items()} | {"Fracture_Yes_No": "label_fracture"}
+LABELS = (ANY, *SUBTYPES.values(), "label_fracture")
+_CARD = "75 head CTs, 5 mm slices, with masks and the type of haemorrhage of each slice (doi 10.13026/4nae-zg36)."
+_LICENCE = "PhysioNet Restricted Health Data License 1.5.0"
+
+# The older release shows a brain window of level 40, width 120 HU as grey values 0..255.
+_WINDOW_LOW_HU, _WINDOW_WIDTH_HU = -20.0, 120.0
+_JPEG_MASK_THRESHOLD = 128
+# Pixel spacing was not published with the JPEG files; 0.45 mm is usual for a head, slices are 5 mm.
+_NOMINAL_SPACING_MM = (0.45, 0.45, 5.0)
+
+
+def import_physionet(request: PublicRequest) -> ImportResult:
+    """Imports `ct_scans` and `masks`, or, in the older layout, `Patients_CT`.
+
+    SliceNumber counts from 1 on the volume's last axis. Slices without a row keep unknown labels.
+
+    Raises:
+        ConfigurationError: the folder is not the data set, or its table is not as published.
+    """
+    source = request.source.resolve()
+    old = source / "Patients_CT"
+    request.refuse_without_source(old if old.exists() else source / "ct_scans")
+    table = _read_table(source)
+    if old.exists():
+        return _import_jpeg(request, old, table)
+    refused, items = [], []
+    for image in sorted((source / "ct_scans").glob("*.nii*")):
+        patient = image.name.partition(".")[0]
+        mask = source / "masks" / image.name
+        if not mask.exists():
+            refused.append(Refusal(f"masks/{image.name}", 1, "there is no such mask", "Unpack the archive again."))
+        items.append(VolumeItem(source, image, mask if mask.exists() else None, patient, {}, table.get(patient, {})))
+    card = Card("PhysioNet CT-ICH", _CARD, _LICENCE)
+    return import_volumes(request, items, card, HOSPITAL, LABELS, _unlabelled(items), refused)
+
+
+def _unlabelled(items: list[VolumeItem]) -> list[str]:
+    missing = [item.patient for item in items if not item.slice_labels]
+    return [f"the table has no labels of {', '.join(missing)}"] if missing else []
+
+
+def _read_table(source: Path) -> dict[str, dict[int, dict[str, int]]]:
+    """patient "049" -> slice number from 0 -> labels."""
+    found = sorted(source.glob("hemorrhage_diagnosis*.csv"))
+    if not found:
+        raise ConfigurationError(f"{source} holds no hemorrhage_diagnosis*.csv; copy it from the release.")
+    frame = pd.read_csv(found[0]).drop_duplicates()
+    missing = [name for name in ("PatientNumber", "SliceNumber", "No_Hemorrhage", *_COLUMNS) if name not in frame]
+    if missing:
+        raise ConfigurationError(
+            f"{found[0].name} lacks the columns {', '.join(missing)}; take the release's own file."
+        )
+    twice = frame.duplicated(["PatientNumber", "SliceNumber"])
+    if twice.any() or (frame["SliceNumber"] < 1).any():
+        raise ConfigurationError(
+            f"{found[0].name}: {int(twice.sum())} slices have contradicting rows, and "
+            f"{int((frame['SliceNumber'] < 1).sum())} have a number below 1; SliceNumber counts from 1. Take the "
+            "release's own file."
+        )
+    table: dict[str, dict[int, dict[str, int]]] = {}
+    for row in frame.to_dict("records"):
+        labels = {label: int(row[column]) for column, label in _COLUMNS.items()}
+        labels[ANY] = 1 - int(row["No_Hemorrhage"])
+        table.setdefault(f"{int(row['PatientNumber']):03d}", {})[int(row["SliceNumber"]) - 1] = labels
+    return table
+
+
+def _import_jpeg(request: PublicRequest, folder: Path, table: dict[str, dict[int, dict[str, int]]]) -> ImportResult:
+    """Turns the brain windows back into HU from -20 to 100, as NIfTI volumes in the output folder."""
+    output = request.output.resolve()
+    items = []
+    for case in sorted(path for path in folder.iterdir() if (path / "brain").is_dir()):
+        numbers = _slice_numbers(case / "brain")
+        of_case = table.get(case.name, {})
+        labels = {place: of_case[number - 1] for place, number in enumerate(numbers) if number - 1 in of_case}
+        image, mask = (output / kind / f"{case.name}.nii.gz" for kind in ("volumes", "masks"))
+        items.append(VolumeItem(output, image, mask, case.name, {}, labels, tuple(sorted((case / "brain").iterdir()))))
+    notes = [
+        "This release holds windowed pictures: values are HU only from -20 to 100, and JPEG has changed them.",
+        "It has no geometry: orientation is taken as displayed, pixel spacing as 0.45 mm, slices as 5 mm.",
+        *_unlabelled(items),
+    ]
+    card = Card("PhysioNet CT-ICH (JPEG release)", f"{_CARD} {' '.join(notes[:2])}", _LICENCE)
+    return import_volumes(request, items, card, HOSPITAL, LABELS, notes, convert=lambda item: _convert(folder, item))
+
+
+def _slice_numbers(folder: Path) -> list[int]:
+    return sorted(int(path.stem) for path in folder.glob("*.jpg") if re.fullmatch(r"\d+", path.stem))
+
+
+def _convert(folder: Path, item: VolumeItem) -> None:
+    """Writes the case's volume and mask; a slice without a mask file holds no blood."""
+    brain = folder / item.patient / "brain"
+    images, masks = [], []
+    for number in _slice_numbers(brain):
+        grey = np.asarray(Image.open(brain / f"{number}.jpg").convert("L"), np.float32)
+        drawn = brain / f"{number}_HGE_Seg.jpg"
+        mask = np.asarray(Image.open(drawn).convert("L")) if drawn.exists() else np.zeros(grey.shape, np.uint8)
+        images.append(np.rint(grey / 255 * _WINDOW_WIDTH_HU + _WINDOW_LOW_HU).astype(np.int16))
+        masks.append((mask > _JPEG_MASK_THRESHOLD).astype(np.uint8))
+    affine = np.diag([-_NOMINAL_SPACING_MM[0], -_NOMINAL_SPACING_MM[1], _NOMINAL_SPACING_MM[2], 1.0])
+    for path, slices in ((item.image, images), (item.mask, masks)):
+        assert path is not None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"draft-{path.name}")
+        nib.save(nib.Nifti1Image(np.stack(slices).transpose(2, 1, 0), affine), draft)
+        draft.replace(path)

@@ -1,0 +1,126 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Items of an import, done once each in parallel processes; their results are kept, so that an import can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from monai_ich.data.caching import available_cores, map_in_processes
+from monai_ich.utils.console import progress_bar
+from monai_ich.utils.files import replace_file
+
+
+class Item(Protocol):
+    """A part of the import that is read at one time: some files' headers, a series, a volume."""
+
+    @property
+    def name(self) -> str:
+        """Names the item's record; holds nothing that identifies a patient."""
+
+    @property
+    def state(self) -> str:
+        """Changes when a file of the item, or an option that matters to it, changes."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What was left out, and why.
+
+    Attributes:
+        path: relative to the source, without what identifies a patient.
+        files: how many files it concerns.
+        reason: what was expected, and what came.
+        remedy: what to do.
+    """
+
+    path: str
+    files: int
+    reason: str
+    remedy: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def refusal(path: str, message: str, files: int = 1, remedy: str = "") -> Refusal:
+    """A refusal from an error's message, whose last sentence is its remedy.
+
+    >>> refusal("a.dcm", "a.dcm: RescaleSlope is missing; the values are not HU. Export the original slice.").remedy
+    'Export the original slice.'
+    """
+    text = " ".join(message.removeprefix(f"{path}: ").split())
+    cut = max(text.rstrip(".").rfind(". "), text.rstrip(".").rfind("; "))
+    if remedy or cut < 0:
+        return Refusal(path, files, text, remedy or "Take it out of the folder.")
+    return Refusal(path, files, text[:cut], text[cut + 2 :])
+
+
+class Records:
+    """Results of finished items, one JSON file each, written whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def load(self, item: Item) -> dict[str, Any] | None:
+        """The item's result; None when it has none, or has changed since."""
+        try:
+            record = json.loads(self._path(item).read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError:  # damaged, by a full disk for instance: the item is simply done again
+            return None
+        return record["result"] if record.get("state") == item.state else None
+
+    def store(self, item: Item, result: dict[str, Any]) -> None:
+        """Keeps the result."""
+        replace_file(self._path(item), json.dumps({"state": item.state, "result": result}).encode())
+
+    def _path(self, item: Item) -> Path:
+        return self.folder / item.name[:2] / f"{item.name}.json"  # no folder gets too many files
+
+
+def do_items(
+    function: Callable[[Any], dict[str, Any]], items: Sequence[Any], records: Records, what: str, workers: int | None
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yields (item, function(item)) in order; an item that has a record is not done again.
+
+    Args:
+        function: reads one item; files that cannot be used are part of its result, so it raises on nothing else.
+        items: what to do.
+        records: where results are kept.
+        what: what the progress bar says.
+        workers: processes; None takes one for each available core.
+    """
+    missing = [number for number, item in enumerate(items) if records.load(item) is None]
+
+    def work(number: int) -> None:
+        with warnings.catch_warnings():
+            # pydicom warns about values that break a rule of their type, and quotes them: names and numbers too
+            warnings.simplefilter("ignore")
+            records.store(items[number], function(items[number]))
+
+    with progress_bar(disable=not missing) as bar:
+        task = bar.add_task(what, total=len(items), completed=len(items) - len(missing))
+        for _ in map_in_processes(work, missing, available_cores() if workers is None else workers):
+            bar.advance(task)
+    for item in items:
+        result = records.load(item)
+        if result is None:  # only when somebody deletes records meanwhile
+            raise RuntimeError(f"the record {item.name} has vanished from {records.folder}")
+        yield item, result
+
+
+def state_of(paths: Sequence[Path], *options: object) -> str:
+    """Hexadecimal text that changes when a file (name, size, time of change) or an option changes."""
+    digest = hashlib.sha256(repr(options).encode())
+    for path in paths:
+        status = path.stat()
+        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,126 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Keeps what identifies a patient out of paths and messages: finds it in a header, and takes it out of a text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from monai_ich.importers.pseudonyms import Pseudonyms
+
+_NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "ResponsiblePerson")
+_NUMBERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "AdmissionID")
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_DATES = ("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
+
+# A shorter identifier counts only as a whole word: "Li" or "12" lies within too many harmless names.
+_SHORTEST_PART = 5
+REMOVED = "[removed]"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What identifies the patient of a file.
+
+    Attributes:
+        raw: the texts as they stand in the header, and their parts.
+        plain: the same in lower case, without accents, letters and digits only.
+    """
+
+    raw: frozenset[str] = frozenset()
+    plain: frozenset[str] = frozenset()
+
+    def __or__(self, other: Identity) -> Identity:
+        return Identity(self.raw | other.raw, self.plain | other.plain)
+
+    def is_in(self, text: str) -> bool:
+        """Whether the text mentions the patient, in whatever case, accents and punctuation.
+
+        >>> Identity(plain=frozenset({"yamada", "17"})).is_in("2021/Yamada_T/1.dcm")
+        True
+        >>> Identity(plain=frozenset({"yamada", "17"})).is_in("hospital_1/0017.dcm")
+        False
+        """
+        whole = _plain(text)
+        words = {_plain(word) for word in re.split(r"[\W_]+", text)}
+        return any(part in (whole if len(part) >= _SHORTEST_PART else words) for part in self.plain)
+
+
+def identity_of(dataset: Dataset) -> Identity:
+    """Names, numbers, dates and UIDs of a data set."""
+    raw: set[str] = set()
+    for keyword in (*_NAMES, *_NUMBERS, *_UIDS):
+        for text in _texts(dataset, keyword):
+            raw.add(text)
+            if keyword in _NAMES:
+                raw |= {part for part in re.split(r"[\^= ,]+", text) if len(part) > 1 and not part.isdigit()}
+    for keyword in _DATES:
+        for date in _texts(dataset, keyword):
+            raw.add(date)
+            if re.fullmatch(r"\d{8}", date):
+                year, month, day = date[:4], date[4:6], date[6:]
+                raw |= {f"{day}{month}{year}", f"{month}{day}{year}", f"{year}-{month}-{day}", f"{day}.{month}.{year}"}
+    return Identity(frozenset(raw), frozenset(plain for text in raw if len(plain := _plain(text)) > 1))
+
+
+def _texts(dataset: Dataset, keyword: str) -> list[str]:
+    value = dataset.get(keyword)
+    values = value if isinstance(value, Iterable) and not isinstance(value, str) and keyword not in _NAMES else [value]
+    return [text for part in values if part is not None and (text := str(part).strip())]
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in decomposed if letter.isalnum())
+
+
+class Redactor:
+    """Writes paths and messages without what identifies a patient.
+
+    A part of a path that mentions the patient is replaced by `[<keyed hash>]`, from which `locate` finds the file again
+    with the key. Where the patient of a file is not known, because its header cannot be read, every part is replaced.
+    """
+
+    def __init__(self, pseudonyms: Pseudonyms, source: Path, is_public: bool = False) -> None:
+        self.pseudonyms = pseudonyms
+        self.source = source
+        self.is_public = is_public
+
+    def path(self, path: Path, identity: Identity | None) -> str:
+        """The path relative to the source, as a report may show it; None: whose file it is is not known."""
+        parts = path.relative_to(self.source).parts
+        if self.is_public:
+            return "/".join(parts)
+        return "/".join(
+            f"[{self.pseudonyms.token('path', part)}]" if identity is None or identity.is_in(part) else part
+            for part in parts
+        )
+
+    def message(self, text: str, shown: Mapping[Path, str], identity: Identity | None) -> str:
+        """The text with each path of `shown` replaced, and whatever else it holds of the identity removed."""
+        for path in sorted(shown, key=lambda p: -len(str(p))):
+            text = text.replace(str(path), shown[path])
+        text = text.replace(f"{self.source}/", "")
+        for secret in sorted((identity or Identity()).raw, key=len, reverse=True):
+            if not self.is_public and len(secret) > 1:
+                text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", REMOVED, text, flags=re.IGNORECASE)
+        return text
+
+
+def locate(source: Path, shown: str, pseudonyms: Pseudonyms) -> list[Path]:
+    """The files or folders under `source` that a report shows as `shown`."""
+    found = [source]
+    for part in shown.split("/"):
+        found = [
+            entry
+            for folder in found
+            if folder.is_dir()
+            for entry in sorted(folder.iterdir())
+            if part in (entry.name, f"[{pseudonyms.token('path', entry.name)}]")
+        ]
+    return found

@@ -1,0 +1,222 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""First pass over a folder tree: reads every header once, says which files are CT slices, and of which series."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.uid import SegmentationStorage
+
+from monai_ich.importers.progress import Refusal, refusal, state_of
+from monai_ich.importers.redaction import Identity, Redactor, identity_of
+from monai_ich.transforms.dicom_frames import open_dicom, refuse_unless_ct
+from monai_ich.transforms.series import CT_STORAGE, starts_like_dicom
+from monai_ich.utils.errors import ImageReadError
+
+FILES_A_CHUNK = 400
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a file belongs to, by its own header (or, in public sets, its path)."""
+
+    patient: str
+    study: str
+    series: str
+    instance: str
+
+
+def names_in_header(dataset: Dataset, path: Path) -> Names:
+    """Patient ID (0010,0020) and the three Instance UIDs; a patient without an ID is known by the study.
+
+    Raises:
+        ImageReadError: when the study's or the series' UID is missing.
+    """
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
+        if not str(dataset.get(keyword) or ""):
+            raise ImageReadError(f"{path}: {keyword} is missing, so it belongs to no series. Export the series again.")
+    study = str(dataset.StudyInstanceUID)
+    patient = str(dataset.get("PatientID") or "").strip() or f"patient of study {study}"
+    return Names(patient, study, str(dataset.SeriesInstanceUID), str(dataset.get("SOPInstanceUID") or ""))
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """Which files are taken.
+
+    Attributes:
+        allow_derived: take images with Image Type (0008,0008) DERIVED.
+        allow_burnt_in: take images with Burned In Annotation (0028,0301) YES.
+        description: a regular expression that Series Description (0008,103E) must contain; empty takes every series.
+        hospital: name of the hospital; empty when a folder or the table of labels says it.
+        hospital_level: the folder below the source that is named after the hospital, counted from 1; 0 for none.
+        names: what a file belongs to.
+        prefix: what the manifest puts before a path below the source, when it names the source's own files; it is part
+            of what must not mention a patient. None: files get names of their own.
+    """
+
+    allow_derived: bool = False
+    allow_burnt_in: bool = False
+    description: str = ""
+    hospital: str = ""
+    hospital_level: int = 0
+    names: Callable[[Dataset, Path], Names] = field(default=names_in_header, repr=False)
+    prefix: str | None = None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some files of one folder."""
+
+    redactor: Redactor
+    paths: tuple[Path, ...]
+    options: ScanOptions
+
+    @cached_property
+    def name(self) -> str:
+        return self.redactor.pseudonyms.token("chunk", str(self.paths[0]))
+
+    @cached_property
+    def state(self) -> str:
+        return self.redactor.pseudonyms.token("state", state_of(self.paths, self.options))
+
+
+def chunks(redactor: Redactor, options: ScanOptions, skip: tuple[Path, ...] = ()) -> Iterator[Chunk]:
+    """The files under the redactor's source, folder by folder in the order of their names; `skip` are folders."""
+    for folder, subfolders, names in os.walk(redactor.source):
+        here = Path(folder)
+        subfolders[:] = sorted(name for name in subfolders if here / name not in skip)
+        paths = [here / name for name in sorted(names)]
+        paths = [path for path in paths if path.is_file()]
+        for start in range(0, len(paths), FILES_A_CHUNK):
+            yield Chunk(redactor, tuple(paths[start : start + FILES_A_CHUNK]), options)
+
+
+def scan_chunk(chunk: Chunk) -> dict[str, Any]:
+    """Reads the headers of a chunk.
+
+    Returns:
+        `slices` and `segmentations`: one entry a file, its place in the chunk, and tokens in place of names;
+        `refused`: refusals; `other`: how many files are something else.
+    """
+    result: dict[str, Any] = {"slices": [], "segmentations": [], "refused": [], "other": 0}
+    unreadable: list[tuple[Path, ImageReadError]] = []
+    readable: list[Path] = []
+    for place, path in enumerate(chunk.paths):
+        if not starts_like_dicom(path):
+            result["other"] += 1
+            continue
+        try:
+            dataset = open_dicom(path, pixels=False)
+        except ImageReadError as error:
+            unreadable.append((path, error))
+            continue
+        readable.append(path)
+        kind, entry = _describe(dataset, path, chunk)
+        if kind == "other":
+            result["other"] += 1
+        else:
+            result[kind].append(entry if kind == "refused" else {"place": place, **entry})
+    known = _identity_of_files(readable) if unreadable else None
+    for path, fault in unreadable:
+        result["refused"].append(_refused(chunk.redactor, path, fault, known).as_dict())
+    return result
+
+
+def _identity_of_files(paths: Sequence[Path]) -> Identity | None:
+    """What identifies the patients of the files; None when there are no files."""
+    identities = [identity_of(open_dicom(path, pixels=False)) for path in paths]
+    return functools.reduce(operator.or_, identities) if identities else None
+
+
+def _refused(redactor: Redactor, path: Path, error: ImageReadError, identity: Identity | None) -> Refusal:
+    shown = redactor.path(path, identity)
+    return refusal(shown, redactor.message(str(error), {path: shown}, identity))
+
+
+def _describe(dataset: Dataset, path: Path, chunk: Chunk) -> tuple[str, dict[str, Any]]:
+    if dataset.SOPClassUID == SegmentationStorage:
+        return "segmentations", _segmentation(dataset, chunk.redactor)
+    if dataset.get("Modality") != "CT" and dataset.SOPClassUID not in CT_STORAGE:
+        return "other", {}
+    try:
+        _refuse_unfit(dataset, path, chunk.options)
+        if not re.search(chunk.options.description, str(dataset.get("SeriesDescription") or "")):
+            return "other", {}
+        return "slices", _slice(dataset, path, chunk)
+    except ImageReadError as error:
+        return "refused", _refused(chunk.redactor, path, error, identity_of(dataset)).as_dict()
+
+
+def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
+    redactor, options = chunk.redactor, chunk.options
+    names = options.names(dataset, path)
+    inside = path.relative_to(redactor.source).as_posix()
+    is_shown = options.prefix is not None and not redactor.is_public
+    if is_shown and identity_of(dataset).is_in(f"{options.prefix}{inside}"):
+        raise ImageReadError(
+            f"{path}: its path mentions the patient's name, number, date or UID, and a manifest with it would too; "
+            "give the files names of their own with --files link (no space needed) or --files copy."
+        )
+    token = redactor.pseudonyms.token
+    return {
+        "patient": token("patient", names.patient),
+        "study": token("study", names.study),
+        "series": token("series", names.series),
+        "hospital": _hospital(dataset, path, redactor, options),
+    }
+
+
+def _hospital(dataset: Dataset, path: Path, redactor: Redactor, options: ScanOptions) -> str:
+    if not options.hospital_level:
+        return options.hospital
+    folders = path.relative_to(redactor.source).parts[:-1]
+    if len(folders) < options.hospital_level:
+        raise ImageReadError(
+            f"{path}: lies in {len(folders)} folders below the source, so there is no hospital at level "
+            f"{options.hospital_level}. Move it into its hospital's folder, or choose another --hospital-level."
+        )
+    hospital = folders[options.hospital_level - 1]
+    if identity_of(dataset).is_in(hospital):
+        raise ImageReadError(
+            f"{path}: the folder at level {options.hospital_level} names a patient, not a hospital. "
+            "Choose another --hospital-level."
+        )
+    return hospital
+
+
+def _refuse_unfit(dataset: Dataset, path: Path, options: ScanOptions) -> None:
+    """Raises ImageReadError for what is no axial acquisition: secondary captures, localizers, derived images."""
+    image_type = [str(part).upper() for part in dataset.get("ImageType") or ()]
+    if dataset.SOPClassUID not in CT_STORAGE:
+        raise ImageReadError(
+            f"{path}: is a {dataset.SOPClassUID.name}, not a CT image; secondary captures and the like may show names "
+            "and hold no HU. Export the original slices."
+        )
+    refuse_unless_ct(dataset, path)
+    if str(dataset.get("BurnedInAnnotation") or "").upper() == "YES" and not options.allow_burnt_in:
+        raise ImageReadError(
+            f"{path}: says that text is burnt into its pixels (BurnedInAnnotation YES), which may name the patient. "
+            "Export the slices without annotation, or take them after looking with --allow-burnt-in."
+        )
+    if "DERIVED" in image_type[:1] and not options.allow_derived:
+        raise ImageReadError(
+            f"{path}: is a derived image ({'/'.join(image_type)}), such as a reformat or a projection. Export the "
+            "original series, or take derived images after looking with --allow-derived."
+        )
+
+
+def _segmentation(dataset: Dataset, redactor: Redactor) -> dict[str, Any]:
+    """The series that a DICOM SEG was drawn on: Referenced Series Sequence (0008,1115)."""
+    token = redactor.pseudonyms.token
+    referenced = [str(series.get("SeriesInstanceUID")) for series in dataset.get("ReferencedSeriesSequence") or ()]
+    return {"series": [token("series", uid) for uid in referenced]}

@@ -1,0 +1,89 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""The masks of one series: read from whatever files it has, and written anew on its own grid."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from monai_ich.importers.mask_grids import Masks, mask_of_picture, masks_of_segmentation, masks_of_volume
+from monai_ich.importers.progress import Refusal
+from monai_ich.importers.series_item import SeriesItem, refuse_mask
+from monai_ich.importers.series_slices import Slice
+from monai_ich.transforms.reading import frames_affine
+from monai_ich.utils.errors import ImageReadError
+from monai_ich.utils.files import replace_file
+
+
+def masks_of_series(item: SeriesItem, ordered: Sequence[Slice], refused: list[Refusal]) -> Masks:
+    """The masks of the slices; where several files lie on the series, none is taken."""
+    frames = [one.frame for one in ordered]
+    found: list[tuple[Path, Masks]] = []
+    for path, read in _mask_readers(item, ordered):
+        try:
+            found.append((path, read()))
+        except ImageReadError as error:
+            refused.append(refuse_mask(item, path, str(error)))
+    if len(found) > 1:
+        for path, _ in found:
+            message = f"{len(found)} mask files lie on this series. Keep the one that is to be learned from."
+            refused.append(refuse_mask(item, path, message))
+        found = []
+    masks: Masks = found[0][1] if found else [None] * len(frames)
+    for number, frame in enumerate(frames):
+        picture = item.masks.pictures.get(frame.path)
+        if picture is None or masks[number] is not None:
+            continue
+        try:
+            masks[number] = mask_of_picture(picture, frame)
+        except ImageReadError as error:
+            refused.append(refuse_mask(item, picture, str(error)))
+    return masks
+
+
+def _mask_readers(item: SeriesItem, ordered: Sequence[Slice]) -> Iterator[tuple[Path, Callable[[], Masks]]]:
+    frames = [one.frame for one in ordered]
+    for path in item.masks.volumes:
+        yield path, lambda path=path: masks_of_volume(path, frames)  # type: ignore[misc]
+    uids = [one.uid for one in ordered]
+    for path in item.masks.segmentations:
+        yield path, lambda path=path: masks_of_segmentation(path, frames, uids, item.options.segment)  # type: ignore[misc]
+
+
+def write_masks(item: SeriesItem, ordered: Sequence[Slice], masks: Masks) -> list[tuple[str, int | None]]:
+    """Writes the masks as NIfTI on the series' own grid; returns the cells `mask` and `mask_slice` of each slice.
+
+    One volume holds an evenly spaced series. An uneven one has no affine that is right for every slice, so each slice
+    gets a file.
+    """
+    cells: list[tuple[str, int | None]] = [("", None)] * len(ordered)
+    if all(mask is None for mask in masks):
+        return cells
+    frames = [one.frame for one in ordered]
+    affine, uneven = frames_affine(frames)
+    folder = item.options.output / "masks" / item.study
+    if not uneven:
+        path = folder / f"{item.series}.nii.gz"
+        empty = np.zeros(frames[0].shape_rc, np.uint8)
+        _write_nifti(path, np.stack([empty if mask is None else mask for mask in masks]), affine)
+        inside = path.relative_to(item.options.dataset_dir).as_posix()
+        return [("", None) if mask is None else (inside, number) for number, mask in enumerate(masks)]
+    for number, (mask, frame) in enumerate(zip(masks, frames, strict=True)):
+        if mask is not None:
+            path = folder / item.series / f"{number + 1:04d}.nii.gz"
+            _write_nifti(path, mask[None], frames_affine([frame])[0])
+            cells[number] = (path.relative_to(item.options.dataset_dir).as_posix(), 0)
+    return cells
+
+
+def _write_nifti(path: Path, masks: np.ndarray, affine: np.ndarray) -> None:
+    """(N, rows, columns) as stored in DICOM -> a NIfTI file with axes (column, row, slice)."""
+    image = nib.Nifti1Image(np.ascontiguousarray(masks.transpose(2, 1, 0)), affine)
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=0)  # a sheared stack (tilted gantry) has no exact qform, so none is claimed
+    image.header.set_xyzt_units("mm")
+    replace_file(path, gzip.compress(image.to_bytes(), compresslevel=3, mtime=0))

@@ -1,0 +1,125 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Second pass: reads one series whole, checks it, brings its masks onto its slices, and describes it in rows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from monai_ich.importers.progress import Refusal
+from monai_ich.importers.series_item import SeriesItem, refuse_file, refuse_series
+from monai_ich.importers.series_masks import masks_of_series, write_masks
+from monai_ich.importers.series_slices import Slice, read_slice_file, series_order
+from monai_ich.utils.errors import ImageReadError
+
+
+def read_series_item(item: SeriesItem) -> dict[str, Any]:
+    """Reads a series; whatever cannot be used is refused, with its reason.
+
+    Returns:
+        `rows`: one a slice from foot to head, with image, image_slice, mask, mask_slice (paths relative to the
+        data set's folder), `instance` (a token), `shape`, and `blood` (1, 0, None without a mask); `header`: what the
+        scanner was, nothing of the patient; `refused`; `notes`.
+    """
+    refused: list[Refusal] = []
+    slices, first = _readable_slices(item, refused)
+    empty: dict[str, Any] = {"rows": [], "header": {}, "notes": []}
+    if not slices:
+        return {**empty, "refused": [entry.as_dict() for entry in refused]}
+    try:
+        ordered, notes = series_order(slices, item.options.allow_gaps)
+    except ImageReadError as error:
+        refused.append(refuse_series(item, error))
+        return {**empty, "refused": [entry.as_dict() for entry in refused]}
+    masks = masks_of_series(item, ordered, refused)
+    mask_cells = write_masks(item, ordered, masks)
+    rows = [
+        {
+            **dict(zip(("image", "image_slice"), _image_cells(item, one, number), strict=True)),
+            **dict(zip(("mask", "mask_slice"), mask_cells[number], strict=True)),
+            "instance": one.instance,
+            "shape": one.frame.shape_rc,
+            "blood": None if (mask := masks[number]) is None else int(mask.any()),
+        }
+        for number, one in enumerate(ordered)
+    ]
+    header = _header(first, ordered)
+    return {"rows": rows, "header": header, "notes": notes, "refused": [entry.as_dict() for entry in refused]}
+
+
+def _readable_slices(item: SeriesItem, refused: list[Refusal]) -> tuple[list[Slice], Dataset]:
+    """Every frame that decodes; a file that does not is refused by itself."""
+    slices: list[Slice] = []
+    first = Dataset()
+    for path in item.paths:
+        try:
+            dataset, frames = read_slice_file(path)
+        except ImageReadError as error:
+            refused.append(refuse_file(item, path, error))
+            continue
+        if not slices:
+            first = dataset
+        token = item.redactor.pseudonyms.token("instance", item.options.instance_of(dataset, path))
+        sop = str(dataset.get("SOPInstanceUID") or "")
+        multi = int(dataset.get("NumberOfFrames") or 1) > 1
+        slices.extend(Slice(frame, token, sop, multi) for frame in frames)
+    return slices, first
+
+
+def _image_cells(item: SeriesItem, one: Slice, number: int) -> tuple[str, int | None]:
+    """The cells `image` and `image_slice`; files are linked or copied first where they get names of their own."""
+    frame, options = one.frame, item.options
+    index = frame.number if one.is_multi_frame else None
+    path = frame.path
+    if options.files != "refer":
+        path = options.output / "images" / item.study / item.series / f"{number + 1:04d}.dcm"
+        if one.is_multi_frame:  # one file for all frames
+            path = path.with_name("frames.dcm")
+        _place(frame.path, path, options.files)
+    return path.relative_to(options.dataset_dir).as_posix(), index
+
+
+def _place(source: Path, target: Path, files: str) -> None:
+    """Links or copies a file; what stands there from an interrupted import is replaced."""
+    if target.exists() and target.samefile(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    if files == "link":
+        os.link(source, draft)
+    else:
+        shutil.copyfile(source, draft)
+    draft.replace(target)
+
+
+def _header(first: Dataset, ordered: Sequence[Slice]) -> dict[str, Any]:
+    """What the scanner was and how it was set; nothing of the patient, no dates, no free text."""
+    frame = ordered[0].frame
+    normal = np.abs(frame.normal)
+    return {
+        "slices": len(ordered),
+        "rows": frame.shape_rc[0],
+        "columns": frame.shape_rc[1],
+        "manufacturer": str(first.get("Manufacturer") or ""),
+        "model": str(first.get("ManufacturerModelName") or ""),
+        "kernel": str(first.get("ConvolutionKernel") or ""),
+        "kvp": str(first.get("KVP") or ""),
+        "pixel_spacing_mm": round(frame.spacing_mm_rc[0], 4),
+        "slice_thickness_mm": round(frame.thickness_mm, 4),
+        "slice_step_mm": round(_step_mm(ordered), 4),
+        "tilt_deg": round(float(np.degrees(np.arccos(np.clip(normal[2], 0, 1)))), 2),
+    }
+
+
+def _step_mm(ordered: Sequence[Slice]) -> float:
+    if len(ordered) < 2:
+        return ordered[0].frame.thickness_mm
+    normal = ordered[0].frame.normal
+    return float(np.median(np.abs(np.diff([float(one.frame.position_lps_mm @ normal) for one in ordered]))))

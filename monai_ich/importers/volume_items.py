@@ -1,0 +1,188 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Volumes of a public data set: each read whole with its mask, as training will, and described slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_ich.importers.assembly import PROGRESS_FOLDER, Card, ImportResult, SliceTable, finish
+from monai_ich.importers.progress import Records, Refusal, do_items, refusal, state_of
+from monai_ich.importers.pseudonyms import PublishedNames
+from monai_ich.transforms import LoadSlicesd, read_slices
+from monai_ich.transforms.geometry import find_reorientation, volume_shape
+from monai_ich.transforms.volumes import read_volume
+from monai_ich.utils.errors import ConfigurationError, ImageReadError
+
+# One vocabulary for all public sets, so that a network trained on one can be tested on another.
+ANY = "label_any_haemorrhage"
+SUBTYPES = {
+    "epidural": "label_epidural",
+    "intraparenchymal": "label_intraparenchymal",
+    "intraventricular": "label_intraventricular",
+    "subarachnoid": "label_subarachnoid",
+    "subdural": "label_subdural",
+}
+
+
+@dataclass(frozen=True)
+class PublicRequest:
+    """What every import of a public set is told.
+
+    Attributes:
+        source: the data set's folder, as unpacked.
+        manifest: the CSV to write.
+        output: folder for reports, progress, and what has to be converted.
+        workers: processes; None takes one for each available core.
+    """
+
+    source: Path
+    manifest: Path
+    output: Path
+    workers: int | None = None
+
+    def refuse_without_source(self, expected: Path) -> None:
+        """Raises ConfigurationError where `expected`, a part of the set's layout, is not there."""
+        if not expected.exists():
+            raise ConfigurationError(
+                f"{expected} does not exist, so {self.source} is not this data set as it is published. Name the folder "
+                "that holds what the archive unpacks to."
+            )
+
+
+@dataclass(frozen=True)
+class VolumeItem:
+    """One volume.
+
+    Attributes:
+        root: what paths in the manifest are relative to.
+        patient: the set's own name of the patient, whose one study this is.
+        mask_labels: value in the mask -> label of the slices that hold it; any value above 0 counts for `ANY`.
+        slice_labels: slice number from 0 -> its labels.
+        made_from: files that the volume is converted from, where it is not published as one.
+    """
+
+    root: Path
+    image: Path
+    mask: Path | None
+    patient: str
+    mask_labels: Mapping[int, str] = field(default_factory=dict)
+    slice_labels: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    made_from: tuple[Path, ...] = ()
+
+    @cached_property
+    def name(self) -> str:
+        return PublishedNames().token("volume", self.patient)
+
+    @cached_property
+    def state(self) -> str:
+        published = [self.image] if self.mask is None else [self.image, self.mask]
+        return state_of(self.made_from or published, self.mask_labels, self.slice_labels, str(self.image))
+
+
+def read_volume_item(item: VolumeItem) -> dict[str, Any]:
+    """Reads a volume and its mask by the transform of training, which refuses pairs that do not lie together.
+
+    Returns:
+        `rows`, one a slice in stored order; `refused`; `contradicting`: slices with blood by label or mask, not both.
+    """
+    try:
+        count = len(read_slices(item.image).pixels)
+        outside = sorted(number + 1 for number in item.slice_labels if not 0 <= number < count)
+        if outside:
+            raise ImageReadError(
+                f"{item.image}: has {count} slices, but the labels name slice {', '.join(map(str, outside))} (counted "
+                "from 1). Check that the table belongs to this release."
+            )
+        masks = None if item.mask is None else _load_masks(item, count)
+    except ImageReadError as error:
+        shown = item.image.relative_to(item.root).as_posix()
+        entry = refusal(shown, str(error).replace(f"{item.root}/", ""))
+        return {"rows": [], "refused": [entry.as_dict()], "contradicting": 0}
+    rows = [_row(item, number, None if masks is None else masks[number]) for number in range(count)]
+    differ = sum(
+        row["blood"] is not None and row["labels"].get(ANY, row["blood"]) != row["blood"] for row in rows
+    )  # fmt: skip
+    return {"rows": rows, "refused": [], "contradicting": differ}
+
+
+def _load_masks(item: VolumeItem, count: int) -> np.ndarray:
+    """Label values (N,H,W) of the mask, after image and mask were read together."""
+    assert item.mask is not None
+    references = {key: [(path, n) for n in range(count)] for key, path in (("image", item.image), ("mask", item.mask))}
+    binary = np.asarray(LoadSlicesd()(references)["mask"])
+    if not item.mask_labels:
+        return binary
+    array, affine = read_volume(item.mask)
+    values = find_reorientation(affine, item.mask).apply(array.reshape(volume_shape(array.shape)))
+    strange = sorted({int(value) for value in np.unique(values)} - {0, *item.mask_labels})
+    if strange:
+        raise ImageReadError(
+            f"{item.mask}: holds the classes {strange}; expected 0 and {sorted(item.mask_labels)}. "
+            "Check that the file belongs to this release."
+        )
+    return values
+
+
+def _row(item: VolumeItem, number: int, mask: np.ndarray | None) -> dict[str, Any]:
+    labels = dict(item.slice_labels.get(number, {}))
+    if mask is not None and not item.slice_labels:
+        present = {int(value) for value in np.unique(mask)}
+        labels = {label: int(value in present) for value, label in item.mask_labels.items()}
+        labels[ANY] = int(present != {0})
+    inside = None if item.mask is None else item.mask.relative_to(item.root).as_posix()
+    return {
+        "key": f"{item.patient}-{number:03d}",
+        "image": item.image.relative_to(item.root).as_posix(),
+        "image_slice": number,
+        "mask": inside or "",
+        "mask_slice": None if inside is None else number,
+        "blood": None if mask is None else int(mask.any()),
+        "labels": labels,
+    }
+
+
+def import_volumes(
+    request: PublicRequest,
+    items: Sequence[VolumeItem],
+    card: Card,
+    hospital: str,
+    labels: Sequence[str],
+    notes: Sequence[str] = (),
+    refused: Sequence[Refusal] = (),
+    convert: Callable[[VolumeItem], None] | None = None,
+) -> ImportResult:
+    """Reads every volume and writes the manifest; `convert` first makes volumes of what is published otherwise."""
+    output = request.output.resolve()
+    table, said, left_out = SliceTable(labels), list(notes), list(refused)
+    records = Records(output / PROGRESS_FOLDER / "volumes")
+
+    def read(item: VolumeItem) -> dict[str, Any]:
+        if convert is not None:
+            convert(item)
+        return read_volume_item(item)
+
+    series, contradicting = [], 0
+    for item, result in do_items(read, items, records, "reading volumes", request.workers):
+        left_out.extend(Refusal(**entry) for entry in result["refused"])
+        contradicting += result["contradicting"]
+        for row in result["rows"]:
+            names = {"patient_id": item.patient, "study_id": item.patient, "hospital": hospital}
+            table.add({**row, **row["labels"], **names})
+        if result["rows"]:
+            series.append({"study_id": item.patient, "slices": len(result["rows"])})
+    if contradicting:
+        said.append(f"{contradicting} slices have blood by label or by mask, but not by both; both are as published.")
+    return finish(
+        table.frame(), left_out, series, said,
+        manifest=request.manifest,
+        dataset_dir=items[0].root if items else request.source,
+        output=output,
+        card=card,
+        importer=hospital,
+    )  # fmt: skip

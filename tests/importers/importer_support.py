@@ -1,0 +1,122 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Folders as hospitals export them, with planted identifiers, made from the phantom."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pydicom
+from pydicom.dataset import Dataset
+
+from monai_ich.data import Manifest, read_manifest
+from monai_ich.data.phantom import PhantomSpec, make_patient
+from monai_ich.data.phantom.files import write_mask, write_slice
+from monai_ich.data.phantom.render import PhantomPatient
+from monai_ich.importers import Card, DicomRequest
+from monai_ich.transforms import read_slices
+
+SPEC = PhantomSpec(seed=3, slices_per_study=4, matrix=64)
+SLICES = SPEC.slices_per_study or 0
+CARD = Card("Test", "Made for a test.", "CC0-1.0")
+PLANTED = {
+    "PatientName": "Yamada^Tarō",
+    "PatientID": "MRN-0471193",
+    "PatientBirthDate": "19570314",
+    "AccessionNumber": "ACC2291847",
+}
+
+
+@functools.cache
+def bleeding_patient(hospital: int) -> PhantomPatient:
+    """The first patient of a phantom hospital who has a haematoma."""
+    return next(patient for number in range(60) if (patient := make_patient(SPEC, hospital, number)).truth.ich)
+
+
+@functools.cache
+def rendered_slices(hospital: int) -> tuple[Any, ...]:
+    """HU and mask of that patient's slices."""
+    patient = bleeding_patient(hospital)
+    return tuple(patient.render(index) for index in range(patient.scan.count))
+
+
+def write_study(
+    folder: Path,
+    patient: PhantomPatient,
+    change: Callable[[Dataset, int], None] | None = None,
+    shuffled: bool = False,
+) -> tuple[list[Path], list[Any]]:
+    """Writes a series; returns its files in the order of the phantom, and what was rendered."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rendered = list(rendered_slices(patient.truth.hospital))
+    paths = [write_slice(folder, patient, index, one.hu) for index, one in enumerate(rendered)]
+    if change is not None:
+        for index, path in enumerate(paths):
+            edit(path, lambda data, index=index: change(data, index))
+    if shuffled:
+        names = [folder / f"file{number}" for number in range(len(paths))]
+        random.Random(1).shuffle(names)
+        paths = [path.rename(name) for path, name in zip(paths, names, strict=True)]
+    return paths, rendered
+
+
+def edit(path: Path, change: Callable[[Dataset], None]) -> None:
+    """Changes attributes of a DICOM file in place."""
+    data = pydicom.dcmread(path)
+    change(data)
+    data.save_as(path, enforce_file_format=True)
+
+
+def plant(data: Dataset, _: int = 0) -> None:
+    """Writes the planted identifiers into a data set."""
+    for keyword, value in PLANTED.items():
+        setattr(data, keyword, value)
+
+
+def write_nifti_mask(path: Path, patient: PhantomPatient, rendered: list[Any]) -> None:
+    """The study's masks as its hospital writes them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_mask(path, patient, [one.mask for one in rendered])
+
+
+def request(folder: Path, **changes: Any) -> DicomRequest:
+    """A request in one process, with everything below `folder`."""
+    settings: dict[str, Any] = {
+        "source": folder / "export",
+        "manifest": folder / "manifests" / "mine.csv",
+        "output": folder / "out",
+        "card": CARD,
+        "key_file": folder / "secret" / "key",
+        "hospital": "1",
+        "workers": 1,
+        "files": "link",
+    }
+    return DicomRequest(**(settings | changes))
+
+
+def read(path: Path) -> Manifest:
+    """The imported manifest with every check that holds before splits are assigned."""
+    return read_manifest(path, markers=(), required_splits=())
+
+
+def stored_pixels(manifest: Manifest) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """(HU, mask) of each row, as training reads them."""
+    pairs = []
+    for row in manifest.frame.itertuples():
+        index = None if pd.isna(row.image_slice) else [int(row.image_slice)]
+        image = read_slices(manifest.dataset_dir / row.image, index).pixels[0]
+        mask = None
+        if row.mask:
+            mask = read_slices(manifest.dataset_dir / row.mask, [int(row.mask_slice)], "mask").pixels[0]
+        pairs.append((image, mask))
+    return pairs
+
+
+def written_files(*folders: Path) -> list[Path]:
+    """All files below the folders."""
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,281 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""A hospital's folder becomes a manifest that training reads pixel for pixel, masks of every kind included."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import highdicom
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pydicom
+import pytest
+from highdicom.seg import Segmentation, SegmentDescription
+from importer_support import (
+    SLICES,
+    bleeding_patient,
+    edit,
+    read,
+    request,
+    stored_pixels,
+    write_nifti_mask,
+    write_study,
+)
+from PIL import Image
+from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
+
+from monai_ich.importers import import_dicom
+from monai_ich.transforms import LoadSlicesd
+
+# hospital 1: straight; 2: tilted gantry, mask rows flipped; 3: padding; 4: from head to foot; 6: tilted, 12-bit
+HOSPITALS = [1, 2, 3, 4, 6]
+
+
+def write_seg(path: Path, images: list[Path], masks: list[np.ndarray], label: str = "haematoma") -> None:
+    """An independent writer's DICOM SEG; it leaves out the frames without blood."""
+    sources = [pydicom.dcmread(image) for image in images]
+    description = SegmentDescription(
+        segment_number=1,
+        segment_label=label,
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=codes.SCT.Hemorrhage,
+        algorithm_type="MANUAL",
+    )
+    segmentation = Segmentation(
+        source_images=sources,
+        pixel_array=np.stack(masks).astype(bool),
+        segmentation_type="BINARY",
+        segment_descriptions=[description],
+        series_instance_uid=generate_uid(),
+        series_number=9,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer="test",
+        manufacturer_model_name="test",
+        software_versions="1",
+        device_serial_number="1",
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    segmentation.save_as(path)
+
+
+def in_patient_order(patient: object, values: list) -> list:
+    return values if patient.truth.site.feet_first else values[::-1]
+
+
+@pytest.mark.parametrize("kind", ["nifti", "seg", "png", "npy"])
+@pytest.mark.parametrize("hospital", HOSPITALS)
+def test_round_trip_is_pixel_identical(tmp_path: Path, hospital: int, kind: str) -> None:
+    patient = bleeding_patient(hospital)
+    folder = tmp_path / "export" / "a"
+    paths, rendered = write_study(folder, patient, shuffled=True)
+    masks = [one.mask for one in rendered]
+    assert any(mask.any() for mask in masks)
+    if kind == "nifti":
+        write_nifti_mask(tmp_path / "masks" / f"{patient.truth.patient_id}.nii.gz", patient, rendered)
+    elif kind == "seg":
+        write_seg(tmp_path / "masks" / "s.dcm", paths, masks)
+    else:
+        for path, mask in zip(paths, masks, strict=True):
+            target = tmp_path / "masks" / "a" / f"{path.name}.{kind}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if kind == "png":
+                Image.fromarray(mask * np.uint8(255)).save(target)
+            else:
+                np.save(target, mask)
+    result = import_dicom(request(tmp_path, masks=tmp_path / "masks"))
+    assert (result.slices, result.annotated, result.refused) == (SLICES, SLICES, ())
+    manifest = read(result.manifest)
+    expected = in_patient_order(patient, [(np.maximum(one.hu, -1024), one.mask) for one in rendered])
+    for (image, mask), (hu, truth) in zip(stored_pixels(manifest), expected, strict=True):
+        np.testing.assert_array_equal(image, hu)
+        np.testing.assert_array_equal(mask, truth)
+
+
+def test_training_accepts_the_pairs_by_their_place_in_the_patient(tmp_path: Path) -> None:
+    patient = bleeding_patient(2)
+    _, rendered = write_study(tmp_path / "export", patient)
+    write_nifti_mask(tmp_path / "masks" / f"{patient.truth.patient_id}.nii.gz", patient, rendered)
+    manifest = read(import_dicom(request(tmp_path, masks=tmp_path / "masks")).manifest)
+    item = {
+        "image": [(manifest.dataset_dir / row.image, None) for row in manifest.frame.itertuples()],
+        "mask": [(manifest.dataset_dir / row.mask, int(row.mask_slice)) for row in manifest.frame.itertuples()],
+    }
+    loaded = LoadSlicesd(max_offset_mm=0.01)(item)
+    np.testing.assert_array_equal(loaded["mask"], [one.mask for one in rendered])
+
+
+def test_a_flipped_series(tmp_path: Path) -> None:
+    """Columns stored from left to right and rows from back to front: the same picture in the patient."""
+    patient = bleeding_patient(1)
+    folder = tmp_path / "export"
+
+    def turn(data: pydicom.Dataset, _: int) -> None:
+        stored = data.pixel_array[::-1, ::-1]
+        orientation = np.array(data.ImageOrientationPatient, float)
+        far = orientation[:3] * (data.Columns - 1) * data.PixelSpacing[1]
+        far = far + orientation[3:] * (data.Rows - 1) * data.PixelSpacing[0]
+        data.ImagePositionPatient = [f"{v:.6f}" for v in np.array(data.ImagePositionPatient, float) + far]
+        data.ImageOrientationPatient = [f"{v:.6f}" for v in -orientation]
+        data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        data.set_pixel_data(np.ascontiguousarray(stored), "MONOCHROME2", data.BitsStored, generate_instance_uid=False)
+
+    _, rendered = write_study(folder, patient, change=turn)
+    write_nifti_mask(tmp_path / "masks" / f"{patient.truth.patient_id}.nii.gz", patient, rendered)
+    manifest = read(import_dicom(request(tmp_path, masks=tmp_path / "masks")).manifest)
+    for (image, mask), one in zip(stored_pixels(manifest), rendered, strict=True):
+        np.testing.assert_array_equal(image, np.maximum(one.hu, -1024))
+        np.testing.assert_array_equal(mask, one.mask)
+
+
+def test_several_hospitals_by_folder_and_one_number_in_two_of_them(tmp_path: Path) -> None:
+    for hospital, name in ((1, "north"), (2, "south")):
+        write_study(
+            tmp_path / "export" / name / "x",
+            bleeding_patient(hospital),
+            change=lambda data, _: setattr(data, "PatientID", "17"),
+        )
+    result = import_dicom(request(tmp_path, hospital="", hospital_level=1))
+    frame = read(result.manifest).frame
+    assert sorted(frame["hospital"].unique()) == ["north", "south"]
+    assert result.patients == 2
+
+
+def test_the_source_can_be_referred_to(tmp_path: Path) -> None:
+    patient = bleeding_patient(1)
+    paths, rendered = write_study(tmp_path / "export" / "anonymous7", patient)
+    write_nifti_mask(tmp_path / "masks" / f"{patient.truth.patient_id}.nii.gz", patient, rendered)
+    manifest = read(import_dicom(request(tmp_path, files="refer", masks=tmp_path / "masks")).manifest)
+    assert [manifest.dataset_dir / name for name in manifest.frame["image"]] == paths
+    assert not (tmp_path / "out" / "images").exists()
+    assert all(mask is not None for _, mask in stored_pixels(manifest))
+
+
+def test_links_take_no_space_and_copies_stand_alone(tmp_path: Path) -> None:
+    paths, _ = write_study(tmp_path / "export", bleeding_patient(1))
+    manifest = read(import_dicom(request(tmp_path)).manifest)
+    assert all((manifest.dataset_dir / n).samefile(p) for n, p in zip(manifest.frame["image"], paths, strict=True))
+    manifest = read(import_dicom(request(tmp_path, files="copy", output=tmp_path / "copied")).manifest)
+    copies = [manifest.dataset_dir / name for name in manifest.frame["image"]]
+    assert not any(copy.samefile(path) for copy, path in zip(copies, paths, strict=True))
+    assert [copy.read_bytes() for copy in copies] == [path.read_bytes() for path in paths]
+
+
+def test_a_mask_of_some_slices_leaves_the_others_unannotated(tmp_path: Path) -> None:
+    patient = bleeding_patient(1)
+    paths, rendered = write_study(tmp_path / "export", patient)
+    write_seg(tmp_path / "export" / "s.dcm", paths[1:3], [one.mask for one in rendered[1:3]])
+    result = import_dicom(request(tmp_path))
+    frame = read(result.manifest).frame
+    assert [bool(mask) for mask in frame["mask"]] == [False, True, True, False]
+
+
+def test_uneven_series_get_one_mask_file_a_slice(tmp_path: Path) -> None:
+    patient = bleeding_patient(1)
+    paths, rendered = write_study(tmp_path / "export", patient)
+    write_nifti_mask(tmp_path / "masks" / f"{patient.truth.patient_id}.nii.gz", patient, rendered)
+    paths[1].unlink()
+    refused = import_dicom_refusals(tmp_path)
+    assert "mm apart where the series has" in refused[0].reason
+    assert refused[0].remedy.endswith("--allow-gaps.")
+    manifest = read(import_dicom(request(tmp_path, masks=tmp_path / "masks", allow_gaps=True)).manifest)
+    kept = [rendered[n] for n in (0, 2, 3)]
+    annotated = manifest.frame[manifest.frame["mask"] != ""]
+    assert annotated["mask"].nunique() == 3
+    item = {
+        "image": [(manifest.dataset_dir / row.image, None) for row in annotated.itertuples()],
+        "mask": [(manifest.dataset_dir / row.mask, 0) for row in annotated.itertuples()],
+    }
+    loaded = LoadSlicesd(max_offset_mm=0.01)(item)
+    np.testing.assert_array_equal(loaded["mask"], [one.mask for one in kept])
+    notes = pd.read_csv(tmp_path / "out" / "import" / "series.csv")["notes"]
+    assert notes.str.contains("not evenly spaced").sum() == 1
+
+
+def import_dicom_refusals(tmp_path: Path) -> list:
+    """Imports beside a series that is fine, so that there is something to write."""
+    write_study(tmp_path / "export" / "fine", bleeding_patient(3))
+    return list(import_dicom(request(tmp_path)).refused)
+
+
+def test_masks_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    patient = bleeding_patient(1)
+    _, rendered = write_study(tmp_path / "export", patient)
+    name = tmp_path / "masks" / f"{patient.truth.patient_id}.nii.gz"
+    for shift_voxels, reason in ((0.4, "do not lie on the pixels of the series"), (40, "or end within a slice")):
+        write_nifti_mask(name, patient, rendered)
+        image = nib.load(name)
+        affine = image.affine @ np.array([[1, 0, 0, shift_voxels], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+        nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine), name)
+        result = import_dicom(request(tmp_path, masks=tmp_path / "masks"))
+        assert result.annotated == 0
+        assert reason in result.refused[0].reason
+    write_nifti_mask(name, bleeding_patient(2), rendered)
+    result = import_dicom(request(tmp_path, masks=tmp_path / "masks"))
+    assert "lies on none of the 4 slices" in result.refused[0].reason
+    write_nifti_mask(name, patient, rendered)
+    write_nifti_mask(name.with_name(f"{patient.truth.patient_id}_second.nii.gz"), patient, rendered)
+    result = import_dicom(request(tmp_path, masks=tmp_path / "masks"))
+    assert result.annotated == 0
+    assert [entry.reason for entry in result.refused] == ["2 mask files lie on this series"] * 2
+
+
+def test_a_segment_is_chosen_by_its_label(tmp_path: Path) -> None:
+    patient = bleeding_patient(1)
+    paths, rendered = write_study(tmp_path / "export", patient)
+    write_seg(tmp_path / "export" / "s.dcm", paths, [one.mask for one in rendered], label="oedema")
+    result = import_dicom(request(tmp_path, segment="haematoma"))
+    assert result.annotated == 0
+    assert "holds no segment 'haematoma'; it has 'oedema'" in result.refused[0].reason
+    assert import_dicom(request(tmp_path, segment="oedema")).annotated == SLICES
+
+
+def test_enhanced_multi_frame(tmp_path: Path) -> None:
+    patient = bleeding_patient(1)
+    paths, rendered = write_study(tmp_path / "plain", patient)
+    sources = [pydicom.dcmread(path) for path in paths]
+    for source in sources:
+        source.decompress()
+        source.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    legacy = highdicom.legacy.LegacyConvertedEnhancedCTImage(
+        legacy_datasets=sources[::-1],
+        series_instance_uid=generate_uid(),
+        series_number=7,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+    )
+    (tmp_path / "export").mkdir()
+    legacy.save_as(tmp_path / "export" / "e.dcm")
+    write_nifti_mask(tmp_path / "masks" / f"{patient.truth.patient_id}.nii.gz", patient, rendered)
+    manifest = read(import_dicom(request(tmp_path, masks=tmp_path / "masks")).manifest)
+    assert len(set(manifest.frame["image"])) == 1
+    for (image, mask), one in zip(stored_pixels(manifest), rendered, strict=True):
+        np.testing.assert_array_equal(image, one.hu)
+        np.testing.assert_array_equal(mask, one.mask)
+
+
+def test_the_card_and_the_series_table(tmp_path: Path) -> None:
+    write_study(tmp_path / "export", bleeding_patient(2))
+    result = import_dicom(request(tmp_path))
+    card = json.loads(result.manifest.with_suffix(".json").read_text())
+    assert (card["name"], card["protocol"]["importer"]) == ("Test", "dicom")
+    series = pd.read_csv(result.reports / "series.csv").iloc[0]
+    header = pydicom.dcmread(next((tmp_path / "export").rglob("*.dcm")))
+    assert series["tilt_deg"] == pytest.approx(abs(float(header.GantryDetectorTilt)), abs=0.01)
+    assert series["slice_step_mm"] == pytest.approx(float(header.SpacingBetweenSlices), abs=1e-3)
+    assert (series["kernel"], series["kvp"]) == (header.ConvolutionKernel, int(header.KVP))
+
+
+def test_copies_are_dropped_and_noted(tmp_path: Path) -> None:
+    paths, _ = write_study(tmp_path / "export" / "a", bleeding_patient(1))
+    (tmp_path / "export" / "b").mkdir()
+    (tmp_path / "export" / "b" / "again.dcm").write_bytes(paths[1].read_bytes())
+    result = import_dicom(request(tmp_path))
+    assert result.slices == SLICES
+    assert pd.read_csv(result.reports / "series.csv")["notes"].iloc[0] == "1 copies of slices left out"
+    edit(tmp_path / "export" / "b" / "again.dcm", lambda data: setattr(data, "RescaleIntercept", -1000))
+    refused = import_dicom_refusals(tmp_path)
+    assert "two slices of the series lie at the same position" in refused[0].reason

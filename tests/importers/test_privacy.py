@@ -1,0 +1,165 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Nothing that identifies a patient is in anything that an import writes, files' names and the terminal included."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import stat
+from pathlib import Path
+
+import pydicom
+import pytest
+from importer_support import (
+    PLANTED,
+    bleeding_patient,
+    edit,
+    plant,
+    read,
+    request,
+    write_nifti_mask,
+    write_study,
+    written_files,
+)
+from typer.testing import CliRunner
+
+import monai_ich
+from monai_ich.__main__ import cli
+from monai_ich.importers import Pseudonyms, import_dicom, load_key, locate
+from monai_ich.importers.redaction import Identity, identity_of
+from monai_ich.utils.errors import ConfigurationError, ManifestError
+
+SECRETS = re.compile(r"yamada|tar[ōo]\b|0471193|19570314|14031957|2291847", re.IGNORECASE)
+
+
+def export_with_names(tmp_path: Path) -> Path:
+    """A folder named after the patient, with good slices, damaged ones, a localizer, and a mask by the ID."""
+    folder = tmp_path / "export" / "YAMADA_TARO_19570314" / "ACC2291847"
+    patient = bleeding_patient(1)
+    paths, rendered = write_study(folder, patient, change=plant)
+    more, _ = write_study(folder / "more", bleeding_patient(2), change=plant)
+    more[0].write_bytes(more[0].read_bytes()[:300])  # ends within its header
+    edit(more[1], lambda data: setattr(data, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]))
+    edit(more[2], lambda data: setattr(data, "RescaleType", data.PatientID))  # quoted by the reader's message
+    paths[0].rename(folder / f"{PLANTED['PatientID']}_1.dcm")
+    write_nifti_mask(tmp_path / "masks" / f"{PLANTED['PatientID']}.nii.gz", patient, rendered)
+    return tmp_path / "export"
+
+
+def assert_clean(*folders: Path) -> None:
+    for path in written_files(*folders):
+        assert not SECRETS.search(str(path.relative_to(folders[0].parent))), path
+        if path.suffix not in (".dcm", ".gz"):
+            assert not SECRETS.search(path.read_text(encoding="utf-8")), path
+
+
+def test_planted_identifiers_are_nowhere(tmp_path: Path) -> None:
+    source = export_with_names(tmp_path)
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"PatientID,Name,hypodensity\n{PLANTED['PatientID']},{PLANTED['PatientName']},1\nMRN-9,X,0\n")
+    arguments = ["import", "dicom", str(source), "--manifest", str(tmp_path / "manifests" / "m.csv")]
+    arguments += ["--output", str(tmp_path / "out"), "--hospital", "1", "--labels", str(labels), "--workers", "1"]
+    arguments += ["--masks", str(tmp_path / "masks"), "--key-file", str(tmp_path / "secret" / "key"), "--files", "link"]
+    arguments += ["--allow-gaps"]
+    outcome = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert outcome.exit_code == 0
+    assert not SECRETS.search(outcome.output)
+    frame = read(tmp_path / "manifests" / "m.csv").frame
+    assert len(frame) == 5  # one of the second series is left
+    assert frame["hypodensity"].isna().tolist() == [mask == "" for mask in frame["mask"]]
+    assert "1 labels stayed unknown" in outcome.output
+    assert_clean(tmp_path / "out", tmp_path / "manifests")
+    refused = (tmp_path / "out" / "import" / "refused.csv").read_text()
+    assert "RescaleType is '[removed]'" in refused
+    assert "labels,1,1 rows name no patient that was imported (rows 3)" in refused
+
+
+def test_paths_that_mention_the_patient_are_refused_by_default(tmp_path: Path) -> None:
+    export_with_names(tmp_path)
+    with pytest.raises(ManifestError, match="nothing can be imported"):
+        import_dicom(request(tmp_path, files="refer"))
+    assert_clean(tmp_path / "out")
+    refused = (tmp_path / "out" / "import" / "refused.csv").read_text()
+    assert "its path mentions the patient's name, number, date or UID" in refused
+    assert "--files link" in refused
+
+
+def test_masks_carry_no_names_in_their_headers(tmp_path: Path) -> None:
+    export_with_names(tmp_path)
+    manifest = read(import_dicom(request(tmp_path, masks=tmp_path / "masks", allow_gaps=True)).manifest)
+    for name in {name for name in manifest.frame["mask"] if name}:
+        assert not SECRETS.search(gzip.decompress((manifest.dataset_dir / name).read_bytes()).decode("latin-1"))
+
+
+def test_a_refused_file_is_found_again_with_the_key(tmp_path: Path) -> None:
+    source = export_with_names(tmp_path)
+    result = import_dicom(request(tmp_path, allow_gaps=True))
+    shown = next(entry.path for entry in result.refused if "localizer" in entry.reason)
+    assert "[" in shown
+    key = tmp_path / "secret" / "key"
+    expected = source / "YAMADA_TARO_19570314" / "ACC2291847" / "more" / "IM0002.dcm"
+    assert locate(source, shown, Pseudonyms(load_key(key, ()))) == [expected]
+    outcome = CliRunner().invoke(cli, ["import", "locate", str(source), shown, "--key-file", str(key)])
+    assert outcome.output.strip() == str(expected)
+    with pytest.raises(ConfigurationError, match="nothing under"):
+        CliRunner().invoke(
+            cli, ["import", "locate", str(source), "[0]", "--key-file", str(key)], catch_exceptions=False
+        )
+
+
+def test_pseudonyms_are_those_of_the_key(tmp_path: Path) -> None:
+    write_study(tmp_path / "export", bleeding_patient(1), change=plant)
+
+    def identifiers(key: str, output: str) -> set[str]:
+        result = import_dicom(request(tmp_path, key_file=tmp_path / key / "key", output=tmp_path / output))
+        return set(read(result.manifest).frame[["patient_id", "study_id", "key"]].to_numpy().ravel())
+
+    first = identifiers("one", "a")
+    assert identifiers("one", "b") == first
+    assert not identifiers("two", "c") & first
+    header = pydicom.dcmread(next((tmp_path / "export").iterdir()))
+    assert not first & {header.PatientID, header.StudyInstanceUID, header.SeriesInstanceUID}
+
+
+def test_the_key_is_made_for_its_owner_alone_and_kept_out_of_projects(tmp_path: Path) -> None:
+    key = tmp_path / "home" / "key"
+    made = load_key(key, ())
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert len(made) == 32
+    assert load_key(key, ()) == made
+    key.chmod(0o640)
+    with pytest.raises(ConfigurationError, match=r"can be read by others \(mode 640\)"):
+        load_key(key, ())
+    key.chmod(0o600)
+    key.write_text("short")
+    with pytest.raises(ConfigurationError, match="holds no key; expected 64 hexadecimal digits"):
+        load_key(key, ())
+    (tmp_path / "project" / ".git").mkdir(parents=True)
+    for place, never in (("project/sub/key", ()), ("home/data/key", (tmp_path / "home" / "data",))):
+        with pytest.raises(ConfigurationError, match=r"lies in .*, which is shared or holds the data"):
+            load_key(tmp_path / place, never)
+        assert not (tmp_path / place).exists()
+    with pytest.raises(ConfigurationError, match="shared"):
+        load_key(Path(monai_ich.__file__).parents[1] / "key", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("export/Yamada/1.dcm", True),
+        ("YAMADA TARO", True),
+        ("mrn0471193", True),
+        ("MRN_0471193.dcm", True),
+        ("1957-03-14", True),
+        ("14.03.1957", True),
+        ("acc-2291847", True),
+        ("hospital_1/series_2/IM0001.dcm", False),
+        ("taronga", False),  # a short name counts as a whole word only
+        ("taro", True),
+    ],
+)
+def test_what_counts_as_a_mention(text: str, found: bool) -> None:
+    data = pydicom.Dataset()
+    plant(data)
+    assert identity_of(data).is_in(text) is found
+    assert Identity().is_in(text) is False

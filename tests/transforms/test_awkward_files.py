@@ -1,0 +1,58 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Awkward DICOM files give pydicom's values or a refusal that says why; the table in the docs is true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from awkward_files import CASES, DOCUMENT, Case, outcome, table
+from pydicom.data import get_testdata_file
+from pydicom.uid import JPEGLSLossless
+
+import monai_ich.transforms.decoders as module
+from monai_ich.transforms.dicom_frames import decode_frames, open_dicom
+from monai_ich.utils.errors import ImageReadError
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
+def test_right_or_refused(tmp_path: Path, case: Case) -> None:
+    got = outcome(case, tmp_path)
+    if isinstance(case.expected, str):
+        assert isinstance(got, str)
+        assert case.expected in got
+    else:
+        np.testing.assert_array_equal(got, np.maximum(case.expected(), -1024))
+
+
+def test_the_table_is_up_to_date() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8") == table(), (
+        "write it again: python tests/transforms/awkward_files.py > docs/awkward_dicom.md"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("J2K_pixelrep_mismatch.dcm", "pylibjpeg-openjpeg"),
+        ("MR_small_jpeg_ls_lossless.dcm", "pyjpegls"),
+        ("JPEG-lossy.dcm", "python-gdcm"),
+    ],
+)
+def test_a_missing_decoder_is_named(monkeypatch: pytest.MonkeyPatch, name: str, package: str) -> None:
+    """As on a machine where no plug-in is installed."""
+    from pydicom.pixels.decoders.base import Decoder
+
+    monkeypatch.setattr(Decoder, "is_available", property(lambda self: False))
+    path = Path(get_testdata_file(name, download=False) or "")
+    with pytest.raises(ImageReadError) as caught:
+        decode_frames(open_dicom(path), path, [0])
+    assert f"Install the package {package}: pip install 'monai_ich[decoders]'" in str(caught.value)
+    assert "is compressed as JPEG" in str(caught.value)
+
+
+def test_a_video_is_no_ct(tmp_path: Path) -> None:
+    with pytest.raises(ImageReadError, match=r"MPEG2 .* holds no CT slice that can be decoded\. Export it as Explicit"):
+        module.choose_decoder("1.2.840.10008.1.2.4.100", tmp_path / "v.dcm")
+    assert module.choose_decoder(JPEGLSLossless, tmp_path / "v.dcm") == "pyjpegls"
