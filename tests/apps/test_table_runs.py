@@ -222,7 +222,7 @@ def test_other_settings_or_data_in_the_same_folder_are_refused_before_training(
     settings = [*table.settings, "lr=0.5"]
     with pytest.raises(ComparisonError) as caught:
         make_table(replace(table, settings=settings), never)
-    assert "Swin Transformer, seed 0: lr was 0.0016, is 0.5" in str(caught.value)
+    assert "Swin Transformer, seed 0: lr was 0.0008, is 0.5" in str(caught.value)
     assert "MTL-Swin-Unet (cls+seg), seed 1: lr was" in str(caught.value)
     source = Path(tiny_settings["manifest"])
     other = tmp_path / "other.csv"

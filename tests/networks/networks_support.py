@@ -16,6 +16,13 @@ def count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+def standardised(image: Tensor) -> Tensor:
+    """Images in [0, 1] as networks with ImageNet's weights expect them, in grey: averages of the published figures."""
+    mean = round((0.485 + 0.456 + 0.406) / 3, 3)
+    deviation = round((0.229 + 0.224 + 0.225) / 3, 3)
+    return (image - mean) / deviation
+
+
 def randomise(module: nn.Module) -> None:
     """Random parameters and running statistics, such that maps stay of a size through a deep network."""
     generator = torch.Generator().manual_seed(0)
