@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import SwinConfig, SwinModel
 from transformers.models.swin.modeling_swin import SwinStage as HuggingFaceStage
 
-from monai_ich.networks import SwinEncoder, SwinStage, load_pretrained_encoder, swin_encoder
+from monai_ich.networks import SwinEncoder, SwinStage, load_pretrained_encoder, mtl_swin_unet, swin_encoder
 from monai_ich.utils.errors import ConfigurationError
 
 DEPTHS = {"default": [2, 2, 2, 2], "tiny": [2, 2, 6, 2]}
@@ -159,6 +159,18 @@ def test_weights_start_as_official_swin_does() -> None:
     assert linear.bias.abs().max() == 0
     assert encoder.norm.weight.unique().tolist() == [1.0]
     assert encoder.layers[0].blocks[0].attn.relative_position_bias_table.std() > 0.01
+
+
+def test_the_demo_starts_from_weights_that_keep_the_variance() -> None:
+    torch.manual_seed(0)
+    network = mtl_swin_unet("demo")
+    linears = [module for module in network.modules() if isinstance(module, nn.Linear) and module.weight.numel() > 4000]
+    assert len(linears) > 50
+    for linear in linears:
+        assert linear.weight.std().item() * linear.in_features**0.5 == pytest.approx(1, abs=0.1)
+    with torch.inference_mode():
+        first, *_ = network.encoder(torch.rand(2, 1, 128, 128))
+    assert 0.5 < first.std().item() < 4  # the residual stream neither dies away nor explodes
 
 
 def test_stochastic_depth_grows_through_the_encoder() -> None:
