@@ -25,7 +25,8 @@ FLOORS = {
     "handlers": 3,
     "importers": 3,
     "apps": 4,
-    "__main__": 5,
+    "cli": 5,
+    "__main__": 6,
 }
 
 

@@ -14,8 +14,8 @@ from monai.engines import SupervisedEvaluator
 from monai.inferers import Inferer
 from rich.table import Column, Table
 
-from monai_ich.apps.gradcam_network import GradCAMChoice, GradCAMExplainer, unwrapped
-from monai_ich.apps.gradcam_slices import DRAWN_SLICES, figure_of, slices_of_kinds
+from monai_ich.apps.gradcam.network import GradCAMChoice, GradCAMExplainer, unwrapped
+from monai_ich.apps.gradcam.slices import DRAWN_SLICES, figure_of, slices_of_kinds
 from monai_ich.bundle import RunDirectory
 from monai_ich.data import ShardSampler, SliceDataset, SliceStore, test_splits
 from monai_ich.engines import per_process_batch_size, prepare_multitask_batch, rank, world_size

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from monai_ich.utils.errors import ConfigurationError
 
-# Mean and deviation of ImageNet's grey values in [0, 1] (averages of the three colours'): what pretrained weights expect.
+# Mean and deviation of ImageNet's grey values in [0, 1] (averages of the three colours'), as pretrained weights expect.
 # Under the brain window of 40/80 HU the mean is 36 HU, grey matter, so networks from random weights are served as well.
 GREY_MEAN, GREY_DEVIATION = 0.449, 0.226
 

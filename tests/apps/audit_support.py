@@ -14,7 +14,7 @@ import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from sklearn.model_selection import StratifiedGroupKFold
 
-from monai_ich.apps.audit import AuditRequest, audit_manifest
+from monai_ich.apps.audit.command import AuditRequest, audit_manifest
 from monai_ich.data import PhantomSpec, generate_phantom, read_manifest, write_manifest
 
 STUDIES = (14, 4, 4, 4, 1, 1, 1, 1, 1, 1, 1)

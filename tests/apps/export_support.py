@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from monai.bundle import ConfigParser
 
-from monai_ich.apps.export_config import NETWORK, inference_config
+from monai_ich.apps.sharing.config import NETWORK, inference_config
 
 # MONAI's own command line, several times in one process: importing it takes most of the time. That the package cannot
 # be imported is proven twice: it is refused by name, and no module's file may lie in its folder.

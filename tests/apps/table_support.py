@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from monai.bundle import run as run_bundle
 
-from monai_ich.apps.table_plan import PlannedRun
+from monai_ich.apps.table.plan import PlannedRun
 
 
 def in_process(run: PlannedRun, lock: int, tick: Callable[[], None]) -> int:

@@ -15,7 +15,7 @@ from scipy import ndimage
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
-from monai_ich.apps.audit import AuditRequest, audit_manifest
+from monai_ich.apps.audit.command import AuditRequest, audit_manifest
 from monai_ich.data import SliceStore
 from monai_ich.utils.errors import ConfigurationError, ManifestError
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from audit_support import Planted, findings
 
-from monai_ich.apps.audit_rows import balance_findings, power_findings
+from monai_ich.apps.audit.rows import balance_findings, power_findings
 from monai_ich.data.audit import Severity
 
 

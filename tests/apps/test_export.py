@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
 from monai_ich.apps import predict_with_run
-from monai_ich.apps.export_modules import renamed
+from monai_ich.apps.sharing.modules import renamed
 
 pytestmark = pytest.mark.usefixtures("in_root")
 

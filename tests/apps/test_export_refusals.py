@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from monai_ich.apps import export_network, export_run
-from monai_ich.apps.export_network import example_batches, write_onnx, write_torchscript
+from monai_ich.apps.sharing.network import example_batches, write_onnx, write_torchscript
 from monai_ich.utils.errors import ExportError, ManifestError
 
 pytestmark = pytest.mark.usefixtures("in_root")

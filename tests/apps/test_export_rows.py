@@ -12,8 +12,8 @@ from export_support import run_alone, run_of_row
 from support import ROOT
 
 from monai_ich.apps import export_run
-from monai_ich.apps.export_config import NETWORK, inference_config
-from monai_ich.apps.export_modules import carried_modules, renamed
+from monai_ich.apps.sharing.config import NETWORK, inference_config
+from monai_ich.apps.sharing.modules import carried_modules, renamed
 
 pytestmark = pytest.mark.usefixtures("in_root")
 

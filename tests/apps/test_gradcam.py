@@ -20,9 +20,9 @@ from support import ROOT
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
-from monai_ich.apps.gradcam import GradCAMRequest, explain_run
-from monai_ich.apps.gradcam_network import GradCAMChoice, GradCAMExplainer, default_layer
-from monai_ich.apps.gradcam_slices import choose_slices, slices_of_kinds, summarise
+from monai_ich.apps.gradcam.command import GradCAMRequest, explain_run
+from monai_ich.apps.gradcam.network import GradCAMChoice, GradCAMExplainer, default_layer
+from monai_ich.apps.gradcam.slices import choose_slices, slices_of_kinds, summarise
 from monai_ich.data import SliceDataset, SliceStore, read_manifest
 from monai_ich.networks import joint_swin, mtl_swin_unet, unet_segmenter
 from monai_ich.utils.errors import ConfigurationError, RunDirectoryError

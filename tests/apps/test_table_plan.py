@@ -10,8 +10,8 @@ import pytest
 from fire.parser import DefaultParseValue, SeparateFlagArgs
 from support import ROOT
 
-from monai_ich.apps.table_paper import PAPER_TABLE_1, in_paper_order
-from monai_ich.apps.table_plan import (
+from monai_ich.apps.table.paper import PAPER_TABLE_1, in_paper_order
+from monai_ich.apps.table.plan import (
     choose_rows,
     differing_keys,
     find_rows,

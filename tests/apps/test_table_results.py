@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from monai_ich.apps.table import TableRequest, make_table
-from monai_ich.apps.table_results import Analysis, compute_table
-from monai_ich.apps.table_runs import RunRecord, complete_runs
-from monai_ich.apps.table_text import latex, markdown
+from monai_ich.apps.table.command import TableRequest, make_table
+from monai_ich.apps.table.results import Analysis, compute_table
+from monai_ich.apps.table.runs import RunRecord, complete_runs
+from monai_ich.apps.table.text import latex, markdown
 from monai_ich.metrics import PredictionTable
 from monai_ich.utils.errors import ComparisonError, ConfigurationError
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from table_support import in_process
 
-from monai_ich.apps.table import TableRequest, make_table
-from monai_ich.apps.table_paper import PAPER_TABLE_1
-from monai_ich.apps.table_plan import slug_of
-from monai_ich.apps.table_results import Analysis
+from monai_ich.apps.table.command import TableRequest, make_table
+from monai_ich.apps.table.paper import PAPER_TABLE_1
+from monai_ich.apps.table.plan import slug_of
+from monai_ich.apps.table.results import Analysis
 from monai_ich.metrics import PredictionTable
 
 pytestmark = pytest.mark.usefixtures("in_root")

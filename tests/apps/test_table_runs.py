@@ -20,10 +20,10 @@ import pandas as pd
 import pytest
 from table_support import in_process
 
-from monai_ich.apps.table import TableRequest, make_table
-from monai_ich.apps.table_plan import PlannedRun
-from monai_ich.apps.table_results import Analysis
-from monai_ich.apps.table_runs import RunRecord, clear_broken_files, is_complete, read_record
+from monai_ich.apps.table.command import TableRequest, make_table
+from monai_ich.apps.table.plan import PlannedRun
+from monai_ich.apps.table.results import Analysis
+from monai_ich.apps.table.runs import RunRecord, clear_broken_files, is_complete, read_record
 from monai_ich.utils.errors import ComparisonError, ConfigurationError
 
 pytestmark = pytest.mark.usefixtures("in_root")

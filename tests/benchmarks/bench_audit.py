@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from bench_manifest import RSNA_SLICES, table
 
-from monai_ich.apps.audit import AuditRequest, audit_manifest
+from monai_ich.apps.audit.command import AuditRequest, audit_manifest
 from monai_ich.data import read_manifest, write_manifest
 from monai_ich.data.audit import near_pairs
 

@@ -13,8 +13,8 @@ from monai.transforms import Compose
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from monai_ich.apps.audit_canary import canary_findings
-from monai_ich.apps.audit_masks import mask_findings
+from monai_ich.apps.audit.canary import canary_findings
+from monai_ich.apps.audit.masks import mask_findings
 from monai_ich.data import Manifest, SliceStore
 from monai_ich.data.audit import NEAR_IDENTICAL, Finding, Severity, both_tests, near_pairs, shared_severity, similarity
 from monai_ich.transforms import FEATURES, LoadSlicesd, PixelCount, SliceFeaturesd

@@ -15,8 +15,8 @@ import mlflow
 from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from monai_ich.apps.table_plan import PlannedRun, differing_keys, setting_of
-from monai_ich.apps.table_runs import LOCK_NAME, RECORD_NAME, RunRecord, is_complete, read_record
+from monai_ich.apps.table.plan import PlannedRun, differing_keys, setting_of
+from monai_ich.apps.table.runs import LOCK_NAME, RECORD_NAME, RunRecord, is_complete, read_record
 from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.handlers.mlflow import IDENTITY_FILE
 from monai_ich.utils.console import console

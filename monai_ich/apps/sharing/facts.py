@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from monai_ich.apps.export_config import INFERENCE_NAME, settings_of
+from monai_ich.apps.sharing.config import INFERENCE_NAME, settings_of
 from monai_ich.bundle import RunDirectory
 from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.data import Manifest, protocol_counts, read_manifest

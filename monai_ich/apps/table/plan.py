@@ -13,7 +13,7 @@ from typing import Any
 from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 
-from monai_ich.apps.table_paper import in_paper_order
+from monai_ich.apps.table.paper import in_paper_order
 from monai_ich.bundle import check_config
 from monai_ich.bundle.run_directory import FREE_TO_CHANGE
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean

@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from monai_ich.apps.table_plan import PLACES, PlannedRun, TableRow, differing_keys, setting_of
-from monai_ich.apps.table_runs import (
+from monai_ich.apps.table.plan import PLACES, PlannedRun, TableRow, differing_keys, setting_of
+from monai_ich.apps.table.runs import (
     LOG_NAME,
     RunRecord,
     Stopwatch,
@@ -26,7 +26,7 @@ from monai_ich.apps.table_runs import (
     read_record,
     start_record,
 )
-from monai_ich.apps.table_tracking import TableTracking, try_tracking
+from monai_ich.apps.table.tracking import TableTracking, try_tracking
 from monai_ich.apps.training import ensure_phantom
 from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.utils.console import console

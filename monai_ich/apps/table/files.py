@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from monai_ich.apps.table_paper import PAPER_SOURCE, paper_figure
-from monai_ich.apps.table_results import TableResult
-from monai_ich.apps.table_text import heading, latex, markdown
+from monai_ich.apps.table.paper import PAPER_SOURCE, paper_figure
+from monai_ich.apps.table.results import TableResult
+from monai_ich.apps.table.text import heading, latex, markdown
 from monai_ich.utils.files import replace_file
 from monai_ich.utils.provenance import git_commit
 from monai_ich.visualize.intervals import forest_figure

@@ -16,12 +16,12 @@ import torch
 from monai.bundle import ConfigParser
 from torch import nn
 
-from monai_ich.apps.export_card import ExportChecks, model_card
-from monai_ich.apps.export_config import INFERENCE_NAME, NETWORK, inference_config
-from monai_ich.apps.export_facts import LOGGING_NAME, METADATA_NAME, RunFacts, add_faults_of_run, read_facts
-from monai_ich.apps.export_metadata import bundle_metadata, primary_head
-from monai_ich.apps.export_modules import CARRIED, OWN, carried_modules, renamed
-from monai_ich.apps.export_network import (
+from monai_ich.apps.sharing.card import ExportChecks, model_card
+from monai_ich.apps.sharing.config import INFERENCE_NAME, NETWORK, inference_config
+from monai_ich.apps.sharing.facts import LOGGING_NAME, METADATA_NAME, RunFacts, add_faults_of_run, read_facts
+from monai_ich.apps.sharing.metadata import bundle_metadata, primary_head
+from monai_ich.apps.sharing.modules import CARRIED, OWN, carried_modules, renamed
+from monai_ich.apps.sharing.network import (
     ExampleBatch,
     example_batches,
     missing_extra,

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from monai_ich.apps.export_facts import RunFacts
+from monai_ich.apps.sharing.facts import RunFacts
 from monai_ich.utils.keys import Task
 from monai_ich.utils.provenance import git_commit, sha256_of_file
 

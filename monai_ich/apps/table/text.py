@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
-from monai_ich.apps.table_paper import PAPER_SOURCE, paper_figure
-from monai_ich.apps.table_results import TableResult
-from monai_ich.apps.table_warnings import Compared
+from monai_ich.apps.table.paper import PAPER_SOURCE, paper_figure
+from monai_ich.apps.table.results import TableResult
+from monai_ich.apps.table.warnings import Compared
 from monai_ich.metrics import Difference
 
 HEADINGS = {"iou": "iou-seg", "acc": "acc", "precision": "prec", "recall": "rec", "f1": "f1", "auc": "auc"}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from monai_ich.apps.export_facts import RunFacts
-from monai_ich.apps.export_network import BATCH_SIZES, ONNX_OPSET, onnx_versions
+from monai_ich.apps.sharing.facts import RunFacts
+from monai_ich.apps.sharing.network import BATCH_SIZES, ONNX_OPSET, onnx_versions
 from monai_ich.utils.keys import Task
 
 # A column of the table of results, and the metric that it shows.

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from monai.transforms import Compose
 from rich.table import Table
 
-from monai_ich.apps.audit_headers import header_findings
-from monai_ich.apps.audit_pixels import PixelFindings, pixel_findings
-from monai_ich.apps.audit_report import AuditReport, html_path, json_path, write_report
-from monai_ich.apps.audit_rows import balance_findings, power_findings
+from monai_ich.apps.audit.headers import header_findings
+from monai_ich.apps.audit.pixels import PixelFindings, pixel_findings
+from monai_ich.apps.audit.report import AuditReport, html_path, json_path, write_report
+from monai_ich.apps.audit.rows import balance_findings, power_findings
 from monai_ich.data import Manifest, SliceStore, read_manifest
 from monai_ich.data.audit import Finding, Severity, hospital_counts, overlap_findings, protocol_name
 from monai_ich.data.caching import available_cores

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from monai_ich.apps.table_paper import in_paper_order
-from monai_ich.apps.table_plan import differing_keys
-from monai_ich.apps.table_runs import RunRecord, read_record
-from monai_ich.apps.table_warnings import Compared, SetResult, commit_warnings, set_warnings
+from monai_ich.apps.table.paper import in_paper_order
+from monai_ich.apps.table.plan import differing_keys
+from monai_ich.apps.table.runs import RunRecord, read_record
+from monai_ich.apps.table.warnings import Compared, SetResult, commit_warnings, set_warnings
 from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.metrics import (
     CLASSIFICATION_METRICS,

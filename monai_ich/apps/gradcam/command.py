@@ -16,8 +16,8 @@ from monai.bundle import ConfigParser
 from rich.table import Column, Table
 
 from monai_ich.apps.evaluation import Evaluation
-from monai_ich.apps.gradcam_network import GradCAMChoice, GradCAMExplainer
-from monai_ich.apps.gradcam_slices import DRAWN_SLICES, MEASURES, figure_of, measure, slices_of_kinds, summarise
+from monai_ich.apps.gradcam.network import GradCAMChoice, GradCAMExplainer
+from monai_ich.apps.gradcam.slices import DRAWN_SLICES, MEASURES, figure_of, measure, slices_of_kinds, summarise
 from monai_ich.apps.prediction import StudySlices
 from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.handlers import MLflowTracker, load_weights

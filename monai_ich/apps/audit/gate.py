@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from monai_ich.apps.audit_report import read_findings
+from monai_ich.apps.audit.report import read_findings
 from monai_ich.data import Manifest
 from monai_ich.data.audit import Finding, Severity, overlap_findings, protocol_name
 from monai_ich.engines import rank

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rich.table import Column, Table
 
-from monai_ich.apps.table_files import write_table
-from monai_ich.apps.table_plan import (
+from monai_ich.apps.table.files import write_table
+from monai_ich.apps.table.plan import (
     PlannedRun,
     choose_rows,
     experiment_name,
@@ -20,11 +20,11 @@ from monai_ich.apps.table_plan import (
     plan_runs,
     slug_of,
 )
-from monai_ich.apps.table_results import Analysis, TableResult, compute_table
-from monai_ich.apps.table_runs import Trainer, complete_runs, is_complete, read_record, train_in_subprocess
-from monai_ich.apps.table_text import heading, number
-from monai_ich.apps.table_tracking import TableTracking
-from monai_ich.apps.table_training import (
+from monai_ich.apps.table.results import Analysis, TableResult, compute_table
+from monai_ich.apps.table.runs import Trainer, complete_runs, is_complete, read_record, train_in_subprocess
+from monai_ich.apps.table.text import heading, number
+from monai_ich.apps.table.tracking import TableTracking
+from monai_ich.apps.table.training import (
     blank_records,
     fetch_finished,
     print_plan,

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from monai_ich.apps.gradcam_network import GradCAMExplainer
+from monai_ich.apps.gradcam.network import GradCAMExplainer
 from monai_ich.data import SliceDataset
 from monai_ich.metrics import ceiling_share, energy_share, pointing_hits, uniform_share
 from monai_ich.utils.keys import MARKERS, Key

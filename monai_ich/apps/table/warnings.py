@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monai_ich.apps.table_runs import RunRecord
+from monai_ich.apps.table.runs import RunRecord
 from monai_ich.metrics import Difference, Estimate
 
 # Below this many patients with a positive slice, DeLong's test for clusters rejects a true null more often than it says

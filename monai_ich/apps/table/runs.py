@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import torch
 
-from monai_ich.apps.table_plan import RUNS_FOLDER, PlannedRun
+from monai_ich.apps.table.plan import RUNS_FOLDER, PlannedRun
 from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ComparisonError

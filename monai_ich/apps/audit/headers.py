@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from monai_ich.apps.audit_rows import is_shortcut, probe_rows, probed_rows, shortcut_text
+from monai_ich.apps.audit.rows import is_shortcut, probe_rows, probed_rows, shortcut_text
 from monai_ich.data.audit import Finding, Severity
 from monai_ich.data.caching import map_in_processes
 from monai_ich.transforms import has_header, read_acquisition

@@ -1,0 +1,130 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Commands that bring data in: DICOM, and the public sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+cli = typer.Typer(no_args_is_help=True, help="Bring data in: from files to a manifest without names.")
+
+_SOURCE = Annotated[Path, typer.Argument(help="Folder of the data, as downloaded or exported.")]
+_MANIFEST = Annotated[Path, typer.Option(help="CSV to write; its card goes beside it.")]
+_OUTPUT = Annotated[
+    Path | None, typer.Option(help="Folder for masks, links and reports; data/<manifest> if not given.")
+]
+_WORKERS = Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")]
+_KEY = Annotated[Path | None, typer.Option(help="Key of the pseudonyms; ~/.config/monai_ich if not given.")]
+
+
+@cli.command("dicom")
+def import_dicom(
+    source: _SOURCE,
+    manifest: _MANIFEST,
+    output: _OUTPUT = None,
+    hospital: Annotated[str, typer.Option(help="The hospital's name, when there is but one.")] = "",
+    hospital_level: Annotated[int, typer.Option(min=0, help="Or the folder level below SOURCE that names it.")] = 0,
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV or xlsx, keyed by patient, study, series or SOP UID.")
+    ] = None,
+    column: Annotated[list[str] | None, typer.Option(help="label=column of the table; repeat.")] = None,
+    positives: Annotated[
+        str, typer.Option(help="Positive slices of a positive study: blood (by mask) or all.")
+    ] = "blood",
+    masks: Annotated[Path | None, typer.Option(help="Folder of NIfTI, DICOM SEG, PNG or NPY masks.")] = None,
+    segment: Annotated[str, typer.Option(help="Segment label, where a DICOM SEG has several.")] = "",
+    files: Annotated[str, typer.Option(help="refer to the files, link them, or copy them under pseudonyms.")] = "refer",
+    description: Annotated[str, typer.Option(help="Regular expression of the series descriptions to take.")] = "",
+    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Take unevenly spaced series.")] = False,
+    allow_derived: Annotated[bool, typer.Option("--allow-derived", help="Take derived images.")] = False,
+    allow_burnt_in: Annotated[bool, typer.Option("--allow-burnt-in", help="Take images with burnt-in text.")] = False,
+    name: Annotated[str, typer.Option(help="Name of the data, for the card.")] = "",
+    licence: Annotated[str, typer.Option(help="Terms of the data, for the card.")] = "not stated",
+    key_file: _KEY = None,
+    workers: _WORKERS = None,
+) -> None:
+    """Import DICOM series of one or several hospitals, with labels and masks."""
+    from monai_ich.apps.importing import parse_columns, report_import
+    from monai_ich.importers import Card, DicomRequest, ScanOptions, default_key_file
+    from monai_ich.importers import import_dicom as run_import
+
+    request = DicomRequest(
+        source=source,
+        manifest=manifest,
+        output=output or Path("data") / manifest.stem,
+        card=Card(name or manifest.stem, "Imported from DICOM.", licence),
+        key_file=key_file or default_key_file(),
+        hospital=hospital,
+        hospital_level=hospital_level,
+        labels=labels,
+        columns=parse_columns(column or ()),
+        positives=positives,
+        masks=masks,
+        files=files,
+        scan=ScanOptions(allow_derived=allow_derived, allow_burnt_in=allow_burnt_in, description=description),
+        segment=segment,
+        allow_gaps=allow_gaps,
+        workers=workers,
+    )
+    report_import(run_import(request))
+
+
+@cli.command("physionet")
+def import_physionet(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
+    """Import PhysioNet CT-ICH: release 1.3.1, or the older one of JPEG files."""
+    from monai_ich.apps.importing import import_public_set
+
+    import_public_set("physionet", source, manifest, output, workers)
+
+
+@cli.command("rsna")
+def import_rsna(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
+    """Import RSNA 2019: stage_2_train and its table."""
+    from monai_ich.apps.importing import import_public_set
+
+    import_public_set("rsna", source, manifest, output, workers)
+
+
+@cli.command("cq500")
+def import_cq500(
+    source: _SOURCE,
+    manifest: _MANIFEST,
+    output: _OUTPUT = None,
+    slices: Annotated[str, typer.Option(help="Which of several plain series: thick or thin.")] = "thick",
+    workers: _WORKERS = None,
+) -> None:
+    """Import CQ500: one plain series a case, and the majority of three readers."""
+    from monai_ich.apps.importing import import_public_set
+
+    import_public_set("cq500", source, manifest, output, workers, slices=slices)
+
+
+@cli.command("bhsd")
+def import_bhsd(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
+    """Import BHSD: masks of five types of haemorrhage."""
+    from monai_ich.apps.importing import import_public_set
+
+    import_public_set("bhsd", source, manifest, output, workers)
+
+
+@cli.command("instance")
+def import_instance(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
+    """Import INSTANCE 2022."""
+    from monai_ich.apps.importing import import_public_set
+
+    import_public_set("instance", source, manifest, output, workers)
+
+
+@cli.command("locate")
+def import_locate(
+    source: _SOURCE,
+    shown: Annotated[str, typer.Argument(help="The path as refused.csv shows it.")],
+    key_file: _KEY = None,
+) -> None:
+    """Find a file whose path a report shows with [...] in place of what names a patient."""
+    from monai_ich.apps.importing import locate_refused
+    from monai_ich.importers import default_key_file
+
+    locate_refused(source, shown, key_file or default_key_file())

@@ -1,0 +1,103 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Commands about data: phantom, split, check, audit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from monai_ich.utils.console import console
+
+cli = typer.Typer()
+
+
+@cli.command()
+def phantom(
+    dataset_dir: Annotated[Path, typer.Option(help="Folder for the DICOM series and NIfTI masks.")] = Path(
+        "data/phantom"
+    ),
+    manifest: Annotated[Path, typer.Option(help="CSV to write; its card goes beside it.")] = Path(
+        "data_manifests/phantom.csv"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")] = None,
+) -> None:
+    """Make the head-CT phantom: 11 hospitals, DICOM series, masks for hospitals 1-4, manifest and truth."""
+    from monai_ich.data import PhantomSpec, generate_phantom
+
+    path = generate_phantom(dataset_dir, manifest, PhantomSpec(seed=seed), workers=workers)
+    console.print(f"written: {path}", soft_wrap=True)
+
+
+@cli.command()
+def split(
+    manifest: Annotated[Path, typer.Argument(help="The manifest's CSV; what its split column holds is not used.")],
+    output: Annotated[Path, typer.Option(help="CSV to write; its card goes beside it. kfold: <name>-fold0.csv, ...")],
+    protocol: Annotated[str, typer.Option(help="paper, patient, hospital or kfold.")] = "patient",
+    marker: Annotated[str, typer.Option(help="The marker whose classes are balanced.")] = "hypodensity",
+    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    test_fraction: Annotated[float | None, typer.Option(help="paper, patient: share of the test set.")] = None,
+    val_fraction: Annotated[float | None, typer.Option(help="All but kfold: validation's share of the rest.")] = None,
+    held_out: Annotated[str | None, typer.Option(help="hospital, patient: hospitals to test on, as 5,6,7.")] = None,
+    separate: Annotated[bool, typer.Option("--separate", help="hospital: a test set for each of them.")] = False,
+    folds: Annotated[int | None, typer.Option(help="kfold: how many.")] = None,
+    fold: Annotated[int | None, typer.Option(help="kfold: write this one only, from 0.")] = None,
+    train_hospitals: Annotated[str | None, typer.Option(help="paper: hospitals to train on, as 1,2,3,4.")] = None,
+    test_hospital: Annotated[str | None, typer.Option(help="paper: the one that the first test set is from.")] = None,
+    name: Annotated[str | None, typer.Option(help="For the card; the manifest's own card's if not given.")] = None,
+    description: Annotated[str | None, typer.Option(help="The same.")] = None,
+    licence: Annotated[str | None, typer.Option(help="The same.")] = None,
+    dataset_dir: Annotated[Path | None, typer.Option(help="The same: folder of the images.")] = None,
+    window_hu: Annotated[tuple[float, float] | None, typer.Option(help="The same: level and width; or 40 80.")] = None,
+    force: Annotated[bool, typer.Option(help="Replace files that are there already.")] = False,
+) -> None:
+    """Assign a manifest's splits by a protocol, show the counts, and write the result as a new manifest."""
+    from monai_ich.apps.splitting import SplitRequest, split_manifest
+
+    numbers = {"test_fraction": test_fraction, "val_fraction": val_fraction, "folds": folds, "fold": fold}
+    hospitals = {"held_out": _listed(held_out), "train_hospitals": _listed(train_hospitals)}
+    others = {"marker": marker, "seed": seed, "separate": separate or None, "test_hospital": test_hospital}
+    card = {"name": name, "description": description, "licence": licence}
+    places = {"dataset_dir": dataset_dir, "window_hu": window_hu}
+    settings = _given({**numbers, **hospitals, **others})
+    split_manifest(SplitRequest(manifest, output, protocol, settings, _given({**card, **places}), force))
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@cli.command()
+def check(
+    manifest: Annotated[Path, typer.Argument(help="The manifest's CSV.")],
+    marker: Annotated[str, typer.Option(help="The marker to classify.")] = "hypodensity",
+    dataset_dir: Annotated[Path | None, typer.Option(help="Folder of the images; the card's if not given.")] = None,
+) -> None:
+    """Check a manifest as training would, and show its counts."""
+    from monai_ich.apps.checking import check_manifest
+
+    check_manifest(manifest, marker, dataset_dir)
+
+
+@cli.command()
+def audit(
+    manifest: Annotated[Path, typer.Argument(help="The manifest's CSV; the report is written beside it.")],
+    marker: Annotated[str, typer.Option(help="The marker to classify.")] = "hypodensity",
+    dataset_dir: Annotated[Path | None, typer.Option(help="Folder of the images; the card's if not given.")] = None,
+    pixels: Annotated[bool, typer.Option(help="--no-pixels: the table alone, neither headers nor images.")] = True,
+    pictures: Annotated[bool, typer.Option(help="--no-pictures: no slices in the HTML page.")] = True,
+    strict: Annotated[bool, typer.Option(help="Warnings, too, end with status 1.")] = False,
+    cache_dir: Annotated[Path, typer.Option(help="Keeps what was computed of each slice.")] = Path("data/cache"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")] = None,
+) -> None:
+    """Audit a manifest: leaks, shortcuts, imbalance, masks, power. Exit status 2: fatal; 1: warnings with --strict."""
+    from monai_ich.apps.audit.command import AuditRequest, audit_manifest
+
+    request = AuditRequest(manifest, marker, dataset_dir, pixels, pictures, strict, cache_dir, workers)
+    raise typer.Exit(audit_manifest(request))

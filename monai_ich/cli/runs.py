@@ -1,0 +1,99 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Commands about runs: predict, gradcam, table, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+cli = typer.Typer()
+
+
+@cli.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run's directory, such as runs/mtl-...")],
+    source: Annotated[Path, typer.Argument(help="A DICOM file, a folder of DICOM slices, or a NIfTI volume.")],
+    output_dir: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("predictions"),
+) -> None:
+    """Predict one study with a trained run: probabilities (CSV, JSON), mask (NIfTI) and a picture."""
+    from monai_ich.apps import predict_with_run
+
+    predict_with_run(run, source, output_dir)
+
+
+@cli.command()
+def predict_example(
+    runs_dir: Annotated[Path, typer.Option(help="Where runs are kept; the newest complete one predicts.")] = Path(
+        "runs"
+    ),
+    output_dir: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("predictions/example"),
+) -> None:
+    """Predict the real head-CT slice that pydicom ships, with the newest complete run."""
+    from monai_ich.apps import predict_with_run
+    from monai_ich.apps.prediction import example_slice, newest_complete_run
+
+    predict_with_run(newest_complete_run(runs_dir), example_slice(), output_dir)
+
+
+@cli.command()
+def gradcam(
+    run: Annotated[Path, typer.Argument(help="A run's directory, such as runs/mtl-...")],
+    source: Annotated[
+        Path | None, typer.Argument(help="A DICOM file, a folder or a volume; the run's test sets if not given.")
+    ] = None,
+    output_dir: Annotated[Path | None, typer.Option(help="Folder for the results; <run>/gradcam if not given.")] = None,
+    slices: Annotated[int, typer.Option(min=1, help="Slices to draw with the marker, and as many without.")] = 4,
+    head: Annotated[str, typer.Option(help="cls: the marker's logit; seg: the haematoma's, over the slice.")] = "cls",
+    marker: Annotated[str, typer.Option(help="The marker; the run's first if not given.")] = "",
+    layer: Annotated[str, typer.Option(help="A module of the network; docs/gradcam.md says which if not given.")] = "",
+    method: Annotated[str, typer.Option(help="gradcam or gradcam++.")] = "gradcam",
+    against: Annotated[bool, typer.Option("--against", help="What speaks against the marker.")] = False,
+) -> None:
+    """Show where a run's classifier looks (the paper's Figure 4): pictures, and the heat inside the haematoma."""
+    from monai_ich.apps.gradcam.command import GradCAMRequest, explain_run
+    from monai_ich.apps.gradcam.network import GradCAMChoice
+
+    choice = GradCAMChoice(head, marker, layer, method, against)
+    explain_run(GradCAMRequest(run, source, output_dir, slices, choice))
+
+
+@cli.command()
+def table(
+    output_dir: Annotated[Path, typer.Option(help="Folder of the table and its runs.")] = Path("tables/table1"),
+    rows: Annotated[
+        list[str] | None, typer.Option(help="Rows by name or file, also overlays of your own; repeat, or use commas.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs a row, seeds 0, 1, ...; the paper has five.")] = 5,
+    manifest: Annotated[str, typer.Option(help="The manifest's CSV; the config's if not given.")] = "",
+    recipe: Annotated[str, typer.Option(help="demo: minutes a run on a CPU; paper: section 4.2.")] = "demo",
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value for every run; repeat.")] = None,
+    reference: Annotated[str, typer.Option(help="The row compared with; Swin Transformer if not given.")] = "",
+    seg_reference: Annotated[str, typer.Option(help="The same for the IoU; Swin-Unet if not given.")] = "",
+    marker: Annotated[str, typer.Option(help="The marker of the columns; the first if not given.")] = "",
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of patients.")] = 2000,
+    bundle: Annotated[Path, typer.Option(help="Folder of the rows' configs.")] = Path("bundles/mtl"),
+    train: Annotated[bool, typer.Option(help="--no-train: only the table, from saved predictions.")] = True,
+) -> None:
+    """Train the paper's Table 1 for your data, resumably, and write it with intervals, differences and warnings."""
+    from monai_ich.apps.table.command import TableRequest, make_table
+    from monai_ich.apps.table.results import Analysis
+
+    analysis = Analysis(reference, seg_reference, marker, resamples)
+    request = TableRequest(output_dir, rows or (), seeds, bundle, manifest, recipe, settings or (), analysis, train)
+    raise typer.Exit(make_table(request))
+
+
+@cli.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A complete run's directory.")],
+    output: Annotated[Path, typer.Argument(help="Folder to make, a MONAI bundle; its zip goes beside it.")],
+    manifest: Annotated[Path | None, typer.Option(help="The run's manifest; as it was trained if not given.")] = None,
+    version: Annotated[str, typer.Option(help="Version of the bundle.")] = "1.0.0",
+    force: Annotated[bool, typer.Option(help="Replace a bundle that is there already.")] = False,
+) -> None:
+    """Export a run to share it: a MONAI bundle with TorchScript, ONNX and a model card, as folder and zip."""
+    from monai_ich.apps import export_run
+
+    export_run(run, output, manifest=manifest, version=version, force=force)
