@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from monai_ich.apps import export_network, export_run
+from monai_ich.apps import export_run
+from monai_ich.apps.sharing import network as export_network
 from monai_ich.apps.sharing.network import example_batches, write_onnx, write_torchscript
 from monai_ich.utils.errors import ExportError, ManifestError
 
