@@ -69,7 +69,7 @@ def refusal(request: SplitRequest) -> str:
 
 
 def test_from_a_csv_without_splits_to_a_manifest_that_training_accepts(unsplit: Path) -> None:
-    with pytest.raises(ManifestError, match="split is ''; expected 'train', 'val' or a name that begins with 'test'"):
+    with pytest.raises(ManifestError, match="row 2: split is empty; assign one with a protocol"):
         read_manifest(unsplit, dataset_dir=unsplit.parent)
     output = unsplit.parent / "made" / "mine.csv"
     before = unsplit.read_bytes()
@@ -139,7 +139,7 @@ def test_every_fold_is_written(unsplit: Path) -> None:
 def test_a_manifest_with_splits_is_split_anew_under_its_own_card(tiny_phantom: Path, tmp_path: Path) -> None:
     """On the phantom's real files; its card's folder, licence and window go over to the new card, elsewhere."""
     output = tmp_path / "by_hospital.csv"
-    split_manifest(SplitRequest(tiny_phantom, output, "hospital", {"held_out": ["8", "9"], "val_fraction": 0.4}))
+    split_manifest(SplitRequest(tiny_phantom, output, "hospital", {"held_out": ["5", "10"], "val_fraction": 0.4}))
     old, new = read_manifest(tiny_phantom), read_manifest(output)
     assert old.card is not None
     assert new.card is not None
@@ -148,9 +148,9 @@ def test_a_manifest_with_splits_is_split_anew_under_its_own_card(tiny_phantom: P
         assert new.card[key] == old.card[key]
     assert set(new.frame["key"]) == set(old.frame["key"])
     tested = {
-        table.loc[table["hospital"].isin(["8", "9"]), "split"].unique().item() for table in (old.frame, new.frame)
+        table.loc[table["hospital"].isin(["5", "10"]), "split"].unique().item() for table in (old.frame, new.frame)
     }
-    assert tested == {"test_hospitals_5_11", "test_hospitals_8_9"}
+    assert tested == {"test_hospitals_5_11", "test_new_hospitals"}
 
 
 def test_nothing_is_overwritten_unless_asked(unsplit: Path) -> None:
