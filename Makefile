@@ -8,7 +8,7 @@ QUIET := PYTHONWARNINGS="ignore:parsing config_file"
 
 .PHONY: help demo test lint docs clean
 help:
-	@echo "make demo   set up, make the phantom, train MTL-Swin-Unet, predict on a real CT slice (about 12 minutes)"
+	@echo "make demo   set up, make the phantom, train MTL-Swin-Unet, predict on a real CT slice (about 8 minutes)"
 	@echo "make test   set up, run the tests"
 	@echo "make lint   ruff and mypy"
 	@echo "make clean  remove generated data, runs and the virtual environment"
@@ -27,7 +27,7 @@ demo: .venv/.demo
 	$(BIN)/python -m monai_ich predict-example
 
 test: .venv/.test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
 lint: .venv/.test
 	$(BIN)/ruff check .
