@@ -17,7 +17,22 @@ from torch import Tensor, nn
 
 from monai_ich.utils.errors import ConfigurationError, did_you_mean
 
-METHODS = {"gradcam": GradCAM, "gradcam++": GradCAMpp}
+
+class HiResCAM(GradCAM):
+    """HiResCAM (arXiv 2011.08891): each position weighed by its own gradient, `relu(sum_c dy/dA_c A_c)`.
+
+    Grad-CAM averages the gradient over the positions first, which loses the place where a network reads different
+    things at different places; a map that is pooled next, as a CNN's last, gives the same either way.
+    """
+
+    def compute_map(self, x: Tensor, class_idx: int | None = None, **kwargs: Any) -> Tensor:  # type: ignore[override]
+        """(B, C, H, W) to (B, 1, h, w), not negative."""
+        _, (activation,), (gradient,) = self.nn_module(x, class_idx=class_idx)
+        return (gradient * activation).sum(1, keepdim=True).relu()
+
+
+METHODS = {"gradcam": GradCAM, "gradcam++": GradCAMpp, "hirescam": HiResCAM}
+METHOD_TITLES = {"gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "hirescam": "HiResCAM"}
 # Modules whose output is (B, H, W, C), and so is that of everything inside them.
 _CHANNELS_LAST = (nn.LayerNorm, nn.Linear, SwinTransformerBlock, PatchMergingV2)
 
@@ -47,7 +62,7 @@ def activation_maps(
     sign: int = 1,
     method: str = "gradcam",
 ) -> ActivationMaps:
-    """Grad-CAM (arXiv 1610.02391) or Grad-CAM++ (arXiv 1710.11063) of a batch; slices do not influence one another.
+    """Grad-CAM (arXiv 1610.02391), Grad-CAM++ (arXiv 1710.11063) or HiResCAM of a batch; slices stay independent.
 
     With activations A_c (h, w) of the layer and a score y, a class's logit, `gradcam` is
     `relu(sum_c a_c A_c)`, a_c the mean over positions of dy/dA_c.
@@ -64,7 +79,7 @@ def activation_maps(
         minus: a class whose logit is taken off the score. Of two logits under a softmax only the difference, the
             log-odds, means anything; what they have in common never changes the probability, but it would the map.
         sign: -1 for what speaks against the class.
-        method: `gradcam` or `gradcam++`.
+        method: a key of `METHODS`.
 
     Returns:
         The maps, on the CPU.

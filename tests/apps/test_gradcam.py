@@ -112,10 +112,10 @@ def test_the_default_layer_is_late_but_not_the_last_of_swin_and_the_last_of_cnns
         if overlay.stem in ("train", "tiny", "resnet152", "joint_swin_transformer", "joint_learning", "u_net")
     }
     assert names == {
-        "train": "encoder.layers.2.blocks.1",
-        "tiny": "encoder.layers.2.blocks.5",
+        "train": "encoder.layers.1.blocks.1",
+        "tiny": "encoder.layers.1.blocks.1",
         "resnet152": "encoder",
-        "joint_swin_transformer": "encoder.trainable.layers.2.blocks.1",
+        "joint_swin_transformer": "encoder.trainable.layers.1.blocks.1",
         "joint_learning": "encoder.trainable",
         "u_net": "encoder",
     }

@@ -72,6 +72,30 @@ def test_a_convolution_s_map_is_the_definition_s(convolutions: Convolutions, ima
     assert expected.max() > 0
 
 
+def test_hirescam_weighs_each_position_by_its_own_gradient(convolutions: Convolutions, images: Tensor) -> None:
+    features = convolutions.second(torch.tanh(convolutions.first(images)))
+    place = torch.linspace(0, 1, features.shape[-1])  # a score that reads one channel on the left and another on the right
+    score = (features[:, 0] * (1 - place) - features[:, 1] * place).sum()
+    (gradient,) = torch.autograd.grad(score, features)
+    products = [sum(g[c] * a[c] for c in range(len(a))) for a, g in zip(features.detach(), gradient, strict=True)]
+    network = Readout(convolutions, place)
+    got = activation_maps(network, images, layer="convolutions.second", class_index=0, method="hirescam").cells
+    torch.testing.assert_close(got, torch.stack(products).clamp(min=0))
+    assert not torch.allclose(got, activation_maps(network, images, layer="convolutions.second", class_index=0).cells)
+
+
+class Readout(nn.Module):
+    """Reads the second layer's first two channels, weighed by the column."""
+
+    def __init__(self, convolutions: Convolutions, place: Tensor) -> None:
+        super().__init__()
+        self.convolutions, self.place = convolutions, place
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.convolutions.second(torch.tanh(self.convolutions.first(x)))
+        return (maps[:, 0] * (1 - self.place) - maps[:, 1] * self.place).sum(dim=(1, 2))[:, None]
+
+
 def test_the_negated_score_gives_what_speaks_against(convolutions: Convolutions, images: Tensor) -> None:
     features = convolutions.second(torch.tanh(convolutions.first(images)))
     score = -convolutions.linear(F.relu(features).mean(dim=(2, 3)))[:, 2].sum()
@@ -125,7 +149,7 @@ def swin() -> MultiTaskNet:
 def swin_by_hand(swin: MultiTaskNet, image: Tensor, stop: str) -> tuple[Tensor, Tensor]:
     """Runs the encoder block by block; returns the map of `stop` with channels first, and the logits."""
     encoder, kept = swin.encoder, {}
-    x = encoder.patch_embed(image).permute(0, 2, 3, 1)
+    x = encoder.patch_embed((image - 0.449) / 0.226).permute(0, 2, 3, 1)
     for stage, layer in enumerate(encoder.layers):
         for number, block in enumerate(layer.blocks):
             x = block(x)

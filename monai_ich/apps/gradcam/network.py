@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from monai_ich.networks import HeadOutput, JointEncoder, MultiTaskNet, SwinEncoder
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import MARKERS, Task
-from monai_ich.visualize import METHODS, ActivationMaps, activation_maps
+from monai_ich.visualize import METHOD_TITLES, METHODS, ActivationMaps, activation_maps
 
 _PREFIX = "network."  # of the network's modules inside `HeadOutput`
 HEADS = (Task.CLS.value, Task.SEG.value)
@@ -27,7 +27,7 @@ class GradCAMChoice:
         head: `cls`: the marker's log-odds; `seg`: the haematoma's, averaged over the slice.
         marker: of the classifier; empty for its first.
         layer: a module's name, as in the network's `named_modules`; empty for `default_layer`.
-        method: `gradcam` or `gradcam++`.
+        method: `gradcam`, `gradcam++` or `hirescam`.
         against: what speaks against the marker (or the haematoma) instead of for it.
     """
 
@@ -41,11 +41,11 @@ class GradCAMChoice:
 def default_layer(network: MultiTaskNet) -> str:
     """Returns the layer where maps are taken: late enough to know the class, early enough to know the place.
 
-    - Swin: the last block of the last stage but one, sides H/16. Its gradient differs from position to position, and
-      on the phantom its maps put most of their heat into the haematoma. After the final LayerNorm, pooling and a linear
-      layer give every position the same gradient: the map is the logit's own sum, and mostly that sum's common offset.
-      The last block's output, before that norm, is multiplied by a gradient that is orthogonal to it, and its `norm1`
-      sees the attention's branch alone (docs/gradcam.md has the figures).
+    - Swin: the last block of the last stage but two, sides H/8. On the phantom its maps are the ones that lie in the
+      haematoma. Later stages mix the positions until a map no longer says where: at H/16 and H/32 maps are empty or
+      beside the blood in networks that classify well. After the final LayerNorm, pooling and a linear layer give every
+      position the same gradient: the map is the logit's own sum, and mostly that sum's common offset
+      (docs/gradcam.md has the figures).
     - CNNs: the encoder's last map, which the classifier pools, as in the paper of Grad-CAM. ResNet: `encoder.layer4`;
       EfficientNet: after the last convolution's activation; Wavelet CNN and U-Net: the last level.
     - Joint systems: the same of the trainable part. What the joint encoder itself gives is pooled already,
@@ -56,7 +56,7 @@ def default_layer(network: MultiTaskNet) -> str:
         name, encoder = "encoder.trainable", encoder.trainable
     if not isinstance(encoder, SwinEncoder):
         return name
-    stage = max(len(encoder.depths) - 2, 0)
+    stage = max(len(encoder.depths) - 3, 0)
     return f"{name}.layers.{stage}.blocks.{encoder.depths[stage] - 1}"
 
 
@@ -131,7 +131,7 @@ class GradCAMExplainer:
         """What the maps show, in words."""
         side = "against" if self.choice.against else "for"
         what = self.choice.marker if self.choice.head == Task.CLS else "haematoma (segmentation)"
-        return f"{'Grad-CAM' + self.choice.method.removeprefix('gradcam')} {side} {what}, at {self.choice.layer}"
+        return f"{METHOD_TITLES[self.choice.method]} {side} {what}, at {self.choice.layer}"
 
 
 def _check(network: MultiTaskNet, markers: Sequence[str], choice: GradCAMChoice) -> None:
