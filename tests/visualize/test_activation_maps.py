@@ -74,13 +74,15 @@ def test_a_convolution_s_map_is_the_definition_s(convolutions: Convolutions, ima
 
 def test_hirescam_weighs_each_position_by_its_own_gradient(convolutions: Convolutions, images: Tensor) -> None:
     features = convolutions.second(torch.tanh(convolutions.first(images)))
-    place = torch.linspace(0, 1, features.shape[-1])  # a score that reads one channel on the left and another on the right
-    score = (features[:, 0] * (1 - place) - features[:, 1] * place).sum()
+    place = torch.linspace(0, 1, features.shape[-1])
+    # reads one channel on the left and another on the right
+    score = -(features[:, 0] * (1 - place) - features[:, 1] * place).sum()
     (gradient,) = torch.autograd.grad(score, features)
     products = [sum(g[c] * a[c] for c in range(len(a))) for a, g in zip(features.detach(), gradient, strict=True)]
     network = Readout(convolutions, place)
     got = activation_maps(network, images, layer="convolutions.second", class_index=0, method="hirescam").cells
     torch.testing.assert_close(got, torch.stack(products).clamp(min=0))
+    assert got.max() > 0
     assert not torch.allclose(got, activation_maps(network, images, layer="convolutions.second", class_index=0).cells)
 
 
@@ -93,7 +95,7 @@ class Readout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         maps = self.convolutions.second(torch.tanh(self.convolutions.first(x)))
-        return (maps[:, 0] * (1 - self.place) - maps[:, 1] * self.place).sum(dim=(1, 2))[:, None]
+        return -(maps[:, 0] * (1 - self.place) - maps[:, 1] * self.place).sum(dim=(1, 2))[:, None]
 
 
 def test_the_negated_score_gives_what_speaks_against(convolutions: Convolutions, images: Tensor) -> None:
