@@ -21,13 +21,14 @@ def phantom(
     manifest: Annotated[Path, typer.Option(help="CSV to write; its card goes beside it.")] = Path(
         "data_manifests/phantom.csv"
     ),
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of another phantom; the same gives the same bytes.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")] = None,
 ) -> None:
     """Make the head-CT phantom: 11 hospitals, DICOM series, masks for hospitals 1-4, manifest and truth."""
     from monai_ich.data import PhantomSpec, generate_phantom
 
-    path = generate_phantom(dataset_dir, manifest, PhantomSpec(seed=seed), workers=workers)
+    spec = PhantomSpec() if seed is None else PhantomSpec(seed=seed)
+    path = generate_phantom(dataset_dir, manifest, spec, workers=workers)
     console.print(f"written: {path}", soft_wrap=True)
 
 
