@@ -23,6 +23,10 @@ class ImageReadError(MonaiIchError):
     """An image or mask file is missing, unreadable, or not a CT in HU."""
 
 
+class CacheError(MonaiIchError):
+    """The cache's folder cannot be written to, or its disk is full."""
+
+
 class PretrainedWeightsError(MonaiIchError):
     """A weights file is missing, of an unknown layout, or fits the network less than expected."""
 
