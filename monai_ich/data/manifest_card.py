@@ -63,7 +63,9 @@ def check_card(card: dict[str, Any], csv_path: Path, sha256: str, faults: FaultL
     if not isinstance(protocol, dict) or not isinstance(protocol.get("name", ""), str):
         faults.add(f"the card {name} has protocol {shown(protocol)}; expected an object with the protocol's name")
     if "window_hu" in card and not is_window(card["window_hu"]):
-        faults.add(f"the card {name} has window_hu {shown(card['window_hu'])}; expected [level, width] in HU, width above 0")
+        faults.add(
+            f"the card {name} has window_hu {shown(card['window_hu'])}; expected [level, width] in HU, width above 0"
+        )
     if "sha256" in card and card["sha256"] != sha256:
         faults.add(
             f"{csv_path.name} has changed since its card was written (sha256 {sha256[:12]}..., the card says "

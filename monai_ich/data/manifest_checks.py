@@ -50,7 +50,9 @@ def add_row_faults(faults: FaultList, bad: pd.Series, describe: Callable[[int], 
 def check_columns(columns: Sequence[str], faults: FaultList) -> None:
     """Adds a fault for each missing, unknown or repeated column."""
     if len(columns) == 1 and any(separator in columns[0] for separator in ";\t"):
-        faults.add(f"the header is {shown(columns[0])}: values must be separated by commas; export it again as 'CSV UTF-8'")
+        faults.add(
+            f"the header is {shown(columns[0])}: values must be separated by commas; export it again as 'CSV UTF-8'"
+        )
         return
     missing = [name for name in COLUMNS if name not in columns]
     unknown = [name for name in columns if name not in COLUMNS]

@@ -60,7 +60,12 @@ def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"{path}: cannot be decoded ({error}); the file is damaged or not what its name says. "
             "Copy it again from its source."
         ) from error
-    if array.ndim < 2 or 0 in array.shape or any(size != 1 for size in array.shape[3:]) or array.dtype.kind not in "biuf":
+    if (
+        array.ndim < 2
+        or 0 in array.shape
+        or any(size != 1 for size in array.shape[3:])
+        or array.dtype.kind not in "biuf"
+    ):
         raise ImageReadError(
             f"{path}: expected one grey value a voxel in 2 or 3 dimensions, got shape {array.shape} of {array.dtype}. "
             "Export one time point, without colours."
@@ -105,7 +110,9 @@ def _refuse_oversized(path: Path) -> None:
     shape = [header.GetDimensions(axis) for axis in range(header.GetNumberOfDimensions())]
     needed = math.prod(shape) * header.GetComponentSize() * header.GetNumberOfComponents()
     if needed > path.stat().st_size * _MOST_PACKED:
-        raise ImageReadError(f"{path}: cannot be decoded: its header gives {shape} voxels, more than the file can hold.")
+        raise ImageReadError(
+            f"{path}: cannot be decoded: its header gives {shape} voxels, more than the file can hold."
+        )
 
 
 def _read_with_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
