@@ -94,15 +94,21 @@ def _read(folder: Path, whole: np.ndarray, done: list[str], allow_gaps: bool) ->
     try:
         stack = read_series(folder, allow_gaps=allow_gaps)
     except ImageReadError as error:
-        assert str(folder) in str(error)
-        assert not set(done) <= set(HARMLESS), error
-        return False
-    assert not {"second series", "dangling link"} & set(done[-1:]), done
+        message = str(error)
+    else:
+        _check(stack.pixels, whole, done)
+        return True
+    assert str(folder) in message
+    assert not set(done) <= set(HARMLESS), message
+    return False
+
+
+def _check(pixels: np.ndarray, whole: np.ndarray, done: list[str]) -> None:
+    assert not {"second series", "dangling link", "duplicate"} & set(done[-1:]), done
     if "damaged" not in done:
-        assert {pixels.tobytes() for pixels in stack.pixels} <= {pixels.tobytes() for pixels in whole}
+        assert {plane.tobytes() for plane in pixels} <= {plane.tobytes() for plane in whole}
         if not {"missing", "emptied", "dangling link"} & set(done):
-            np.testing.assert_array_equal(stack.pixels, whole)
-    return True
+            np.testing.assert_array_equal(pixels, whole)
 
 
 def prepare(folder: Path) -> Callable[[random.Random], str]:

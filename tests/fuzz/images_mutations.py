@@ -179,9 +179,10 @@ def _attempt(read: Callable[[], Any], path: Path) -> Any:
     try:
         return read()
     except ImageReadError as error:
-        assert path.name in str(error), error
-        assert len(str(error)) < 5000
-        return None
+        message = str(error)
+    assert path.name in message, message
+    assert len(message) < 5000, message
+    return None
 
 
 def _check_stack(stack: Any, path: Path, base: Path) -> None:

@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Fuzzes for as long as asked: `python tests/fuzz/run_fuzz.py manifest|images|folders --seconds 300 [--seed N --cases 1]`.
+"""Fuzzes for as long as asked: `python tests/fuzz/run_fuzz.py manifest|images|folders --seconds 300`.
 
 Case k is made from the seed + k alone, which is printed with each failure: `--seed <that> --cases 1` shows it again. A
 case that hangs, or brings the process down, ends the run with its seed as well.
