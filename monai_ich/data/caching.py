@@ -87,8 +87,8 @@ class ArrayCache:
     def claim(self, name: str, wait: bool = True) -> Iterator[bool]:
         """Keeps other processes from making `name`; False when one is at it already and `wait` is False.
 
-        The lock is the operating system's, so a killed process leaves none. Where the file system has no locks, everyone
-        may go on: two processes then do the same work, which is slow but right.
+        The lock is the operating system's, so a killed process leaves none. Where the file system has no locks,
+        everyone may go on: two processes then do the same work, which is slow but right.
         """
         if self.folder is None or fcntl is None:
             yield True

@@ -206,8 +206,8 @@ def check_classes(frame: pd.DataFrame, markers: Sequence[str], required: Iterabl
         counts = {value: int((cells == value).sum()) for value in ("0", "1")}
         if min(counts.values()) == 0:
             faults.add(
-                f"split {shown(name)} has {counts['1']} slices with {markers[0]} and {counts['0']} without; AUC needs both: "
-                "move rows between splits, draw them with another seed, or choose another marker"
+                f"split {shown(name)} has {counts['1']} slices with {markers[0]} and {counts['0']} without; "
+                "AUC needs both: move rows between splits, draw them with another seed, or choose another marker"
             )
 
 

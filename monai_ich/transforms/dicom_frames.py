@@ -17,6 +17,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSTransferSyntaxes
 
+from monai_ich.transforms.dicom_lengths import refuse_cut_fragments, refuse_other_length
 from monai_ich.utils.errors import ImageReadError
 
 LOWEST_HU = -1024.0
@@ -250,8 +251,8 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
     damaged = "its pixel data cannot be decoded; they are missing, cut short or damaged, so copy the file again"
     with damage_refused(path, damaged):
         count = int(dataset.get("NumberOfFrames") or 1)
-        _refuse_cut_fragments(dataset, path)
-        _refuse_other_length(dataset, path, count)
+        refuse_cut_fragments(dataset, path)
+        refuse_other_length(dataset, path, count)
         plugin = _fastest_plugin(dataset)
         if count == 1:
             stored = pixel_array(dataset, decoding_plugin=plugin)[None]
@@ -270,43 +271,6 @@ def _fastest_plugin(dataset: Dataset) -> str:
     if syntax in JPEGLSTransferSyntaxes and "pyjpegls" in get_decoder(syntax).available_plugins:
         return "pyjpegls"
     return ""
-
-
-def _refuse_cut_fragments(dataset: Dataset, path: Path) -> None:
-    """Raises ImageReadError when compressed pixel data end within a fragment (DICOM PS3.5 A.4).
-
-    JPEG 2000 decoders accept a stream that is cut short, and give a blurred picture without a word.
-    """
-    if "PixelData" not in dataset or not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        return
-    data = dataset.PixelData
-    offset = 0
-    while offset + 8 <= len(data):
-        offset += 8 + struct.unpack_from("<I", data, offset + 4)[0]
-    if offset > len(data):
-        raise ImageReadError(
-            f"{path}: its compressed pixel data are cut short ({offset - len(data)} bytes are missing). "
-            "Copy the file again from its source."
-        )
-
-
-def _refuse_other_length(dataset: Dataset, path: Path, count: int) -> None:
-    """Raises ImageReadError when uncompressed pixel data have not the length that the header gives.
-
-    pydicom ignores what is too much. A file whose Columns is too small by one would then be read as a sheared picture:
-    the surplus is a row or a column at least. Fewer bytes are padding, which real files have.
-    """
-    if "PixelData" not in dataset or dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        return
-    rows, columns, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel", 1))
-    pixel_bits = int(dataset.BitsAllocated) * samples
-    expected = -(-count * rows * columns * pixel_bits // 8)
-    surplus = len(dataset.PixelData) - expected
-    if not 0 <= surplus <= max(1, min(rows, columns) * pixel_bits // 8 - 1):
-        raise ImageReadError(
-            f"{path}: holds {len(dataset.PixelData)} bytes of pixel data, but {count} frames of {rows} rows x {columns} "
-            f"columns at {pixel_bits} bits take {expected}. Copy the file again from its source."
-        )
 
 
 def to_hu(stored: np.ndarray, frame: Frame, dataset: Dataset) -> np.ndarray:
