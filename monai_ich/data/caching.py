@@ -96,8 +96,8 @@ class ArrayCache:
         path = self.folder / f"{name}.lock"
         with _disk_faults_named(self.folder):
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        claimed = True
         try:
-            claimed = True
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -105,9 +105,9 @@ class ArrayCache:
             except OSError:
                 pass  # no locks here
             yield claimed
+        finally:
             if claimed:
                 path.unlink(missing_ok=True)
-        finally:
             os.close(handle)
 
     def _path(self, name: str, field: str) -> Path:
