@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from monai_ich.utils.errors import FaultList, ManifestError, shown
 
@@ -85,7 +85,7 @@ def is_window(window_hu: object) -> bool:
     )
 
 
-def is_path(value: object) -> bool:
+def is_path(value: object) -> TypeGuard[str]:
     """Whether the value is text that a file system takes as a path."""
     return isinstance(value, str) and "\0" not in value and len(value) <= _LONGEST_PATH
 
