@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -10,6 +11,7 @@ import os
 import sys
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -20,15 +22,25 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from monai_ich.utils.errors import CacheError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 # A temporary file that no living process can still be writing, seconds.
 _STALE_AFTER_S = 24 * 3600
+_CRC_BYTES = 4
 
 
 class ArrayCache:
     """Named sets of arrays, in `.npy` files that are mapped into memory, or in RAM.
 
     A file is written under another name, then moved into place, so a reader sees a whole file or none; two processes
-    that store the same name do no harm.
+    that store the same name do no harm. After the array comes a checksum of its header, so that a file whose length or
+    header is damaged counts as missing. A bit that flips within the data is not noticed: disks check their own blocks,
+    and reading every byte again would take away what mapping the files gains. Deleting the folder is always safe.
 
     Args:
         folder: where the files lie (it is made); None keeps the arrays in this process.
@@ -40,7 +52,8 @@ class ArrayCache:
         self.fields = fields
         self._memory: dict[str, dict[str, np.ndarray]] = {}
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            with _disk_faults_named(folder):
+                folder.mkdir(parents=True, exist_ok=True)
             _remove_stale(folder)
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
@@ -48,27 +61,97 @@ class ArrayCache:
         if self.folder is None:
             return self._memory.get(name)
         try:
-            return {field: np.load(self._path(name, field), mmap_mode="r") for field in self.fields}
+            return {field: _load_checked(self._path(name, field)) for field in self.fields}
         except (OSError, ValueError, EOFError):
             return None
 
     def store(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Stores all fields of `name`."""
+        """Stores all fields of `name`.
+
+        Raises:
+            CacheError: the folder cannot be written to, or the disk is full; what was stored before stays.
+        """
         if self.folder is None:
             self._memory[name] = {field: arrays[field] for field in self.fields}
             return
-        for field in self.fields:
-            temporary = self.folder / f"{name}.{field}.{uuid.uuid4().hex}.tmp"
+        with _disk_faults_named(self.folder):
+            for field in self.fields:
+                temporary = self.folder / f"{name}.{field}.{uuid.uuid4().hex}.tmp"
+                try:
+                    _save_checked(temporary, arrays[field])
+                    os.replace(temporary, self._path(name, field))
+                finally:
+                    temporary.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def claim(self, name: str, wait: bool = True) -> Iterator[bool]:
+        """Keeps other processes from making `name`; False when one is at it already and `wait` is False.
+
+        The lock is the operating system's, so a killed process leaves none. Where the file system has no locks,
+        everyone may go on: two processes then do the same work, which is slow but right.
+        """
+        if self.folder is None or fcntl is None:
+            yield True
+            return
+        path = self.folder / f"{name}.lock"
+        with _disk_faults_named(self.folder):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        claimed = True
+        try:
             try:
-                with temporary.open("wb") as file:
-                    np.save(file, arrays[field])
-                os.replace(temporary, self._path(name, field))
-            finally:
-                temporary.unlink(missing_ok=True)
+                fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                claimed = False
+            except OSError:
+                pass  # no locks here
+            yield claimed
+        finally:
+            if claimed:
+                path.unlink(missing_ok=True)
+            os.close(handle)
 
     def _path(self, name: str, field: str) -> Path:
         assert self.folder is not None
         return self.folder / f"{name}.{field}.npy"
+
+
+def _save_checked(path: Path, array: np.ndarray) -> None:
+    """Writes an `.npy` file and, after the array, the CRC-32 of its header."""
+    with path.open("w+b") as file:
+        np.save(file, array)
+        length = file.tell()
+        file.seek(0)
+        header = file.read(length - array.nbytes)
+        file.seek(length)
+        file.write(zlib.crc32(header).to_bytes(_CRC_BYTES, "little"))
+
+
+def _load_checked(path: Path) -> np.ndarray:
+    """Maps the array of a file; ValueError, EOFError or OSError when it is not whole or its header is damaged."""
+    with path.open("rb") as file:
+        file.seek(-_CRC_BYTES, os.SEEK_END)
+        expected = int.from_bytes(file.read(_CRC_BYTES), "little")
+        file.seek(0)
+        prefix = file.read(10)  # magic, version 1.0, length of the header (numpy.lib.format)
+        header = prefix + file.read(int.from_bytes(prefix[8:], "little"))
+    if zlib.crc32(header) != expected:
+        raise ValueError(f"{path}: its header is damaged")
+    array = np.load(path, mmap_mode="r")
+    if len(header) + array.nbytes + _CRC_BYTES != path.stat().st_size:
+        raise ValueError(f"{path}: is cut short")
+    return array
+
+
+@contextlib.contextmanager
+def _disk_faults_named(folder: Path) -> Iterator[None]:
+    """Turns a full or read-only disk into CacheError."""
+    try:
+        yield
+    except OSError as error:
+        raise CacheError(
+            f"{folder}: the cache cannot be written ({error}). Free space there, correct its permissions, or set "
+            "cache_dir to a folder on another disk. What it holds already is kept and will not be computed again."
+        ) from error
 
 
 def available_cores() -> int:
@@ -117,12 +200,12 @@ def _unchanged(result: Any) -> Any:
 
 def _remove_stale(folder: Path) -> None:
     """Removes what killed processes left half-written."""
-    for path in folder.glob("*.tmp"):
+    for path in [*folder.glob("*.tmp"), *folder.glob("*.lock")]:
         try:
             if time.time() - path.stat().st_mtime > _STALE_AFTER_S:
                 path.unlink()
-        except FileNotFoundError:
-            continue  # another process was quicker
+        except OSError:
+            continue  # another process was quicker, or the folder is only to be read
 
 
 def file_identity(path: Path) -> tuple[str, int, int]:

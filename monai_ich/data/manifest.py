@@ -17,6 +17,7 @@ from monai_ich.data.manifest_card import (
     card_path,
     check_card,
     dump_card,
+    is_path,
     is_window,
     load_card,
     sha256_of,
@@ -197,8 +198,7 @@ def refresh_card(csv_path: Path | str) -> Path:
         raise ManifestError(f"there is no card {card_path(path)} to refresh; write the manifest with write_manifest")
     data = read_bytes(path)
     faults = FaultList(f"{path} cannot be used:", most=MOST_FAULTS)
-    frame = read_cells(path, data, faults)
-    checks.check_columns(list(frame.columns), faults)
+    frame = _known_columns(path, data, faults)
     checks.check_cells(frame, faults)
     faults.raise_if_any(ManifestError)
     card |= {"counts": protocol_counts(frame, [*MARKERS, *label_columns(frame)]), "sha256": sha256_of(data)}
@@ -259,7 +259,7 @@ def _directory(path: Path, card: dict[str, Any] | None, override: Path | str | N
     if override is not None:
         return Path(override).resolve()
     named = (card or {}).get("dataset_dir")
-    if isinstance(named, str):
+    if is_path(named):
         return (path.resolve().parent / named).resolve()
     card_file = card_path(path)
     what = f"there is no card {card_file}" if card is None else f"the card {card_file} has no dataset_dir"

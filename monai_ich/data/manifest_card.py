@@ -6,11 +6,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from monai_ich.utils.errors import FaultList, ManifestError
+from monai_ich.utils.errors import FaultList, ManifestError, shown
 
 CARD_KEYS = ("name", "description", "licence", "dataset_dir", "window_hu", "protocol", "counts", "sha256", "created_by")
+
+_MOST_HU = 1e6
+_LONGEST_PATH = 4096
 
 
 def card_path(csv_path: Path) -> Path:
@@ -27,14 +30,15 @@ def load_card(csv_path: Path) -> dict[str, Any] | None:
     """Reads the card of a manifest; None when there is none.
 
     Raises:
-        ManifestError: the card is not a JSON object in UTF-8.
+        ManifestError: the card is not a JSON object of whole Unicode text.
     """
     path = card_path(csv_path)
     if not path.is_file():
         return None
     try:
         card = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        dump_card(card)  # half a surrogate pair can be read, but neither printed nor written again
+    except (ValueError, RecursionError, OSError) as error:
         remedy = "restore it or write the manifest again"
         raise ManifestError(f"the card {path} is not valid JSON ({error}); {remedy}") from error
     if not isinstance(card, dict):
@@ -48,10 +52,20 @@ def check_card(card: dict[str, Any], csv_path: Path, sha256: str, faults: FaultL
     missing = [key for key in CARD_KEYS if key not in card]
     if missing:
         faults.add(f"the card {name} lacks {', '.join(missing)}; write the manifest again with write_manifest")
-    if not isinstance(card.get("dataset_dir", ""), str):
-        faults.add(f"the card {name} has dataset_dir {card['dataset_dir']!r}; expected a path, relative to the card")
+    for key in ("name", "description", "licence"):
+        if not isinstance(card.get(key, ""), str):
+            faults.add(f"the card {name} has {key} {shown(card[key])}; expected text")
+    if not is_path(card.get("dataset_dir", "")):
+        faults.add(
+            f"the card {name} has dataset_dir {shown(card['dataset_dir'])}; expected a path, relative to the card"
+        )
+    protocol = card.get("protocol", {})
+    if not isinstance(protocol, dict) or not isinstance(protocol.get("name", ""), str):
+        faults.add(f"the card {name} has protocol {shown(protocol)}; expected an object with the protocol's name")
     if "window_hu" in card and not is_window(card["window_hu"]):
-        faults.add(f"the card {name} has window_hu {card['window_hu']!r}; expected [level, width] in HU, width above 0")
+        faults.add(
+            f"the card {name} has window_hu {shown(card['window_hu'])}; expected [level, width] in HU, width above 0"
+        )
     if "sha256" in card and card["sha256"] != sha256:
         faults.add(
             f"{csv_path.name} has changed since its card was written (sha256 {sha256[:12]}..., the card says "
@@ -61,15 +75,21 @@ def check_card(card: dict[str, Any], csv_path: Path, sha256: str, faults: FaultL
 
 
 def is_window(window_hu: object) -> bool:
-    """Whether the value is an HU window (level, width) with a positive width."""
+    """Whether the value is an HU window (level, width): two finite numbers, the width positive."""
     return (
         isinstance(window_hu, list | tuple)
         and len(window_hu) == 2
         and all(isinstance(value, int | float) and not isinstance(value, bool) for value in window_hu)
+        and all(abs(value) <= _MOST_HU for value in window_hu)  # not so for NaN
         and window_hu[1] > 0
     )
 
 
-def dump_card(card: dict[str, Any]) -> bytes:
+def is_path(value: object) -> TypeGuard[str]:
+    """Whether the value is text that a file system takes as a path."""
+    return isinstance(value, str) and "\0" not in value and len(value) <= _LONGEST_PATH
+
+
+def dump_card(card: Any) -> bytes:
     """The card's bytes: the same card gives the same bytes."""
     return (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()

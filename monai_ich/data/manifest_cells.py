@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator
@@ -62,10 +63,13 @@ def read_bytes(path: Path) -> bytes:
     """The CSV's bytes.
 
     Raises:
-        ManifestError: there is no such file; the message names the ones that are there.
+        ManifestError: there is no such file, and the message names the ones that are there; or it cannot be read.
     """
-    if path.is_file():
-        return path.read_bytes()
+    try:
+        if path.is_file():
+            return path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read ({error.strerror}); correct the path or its permissions") from error
     names = sorted(entry.name for entry in path.parent.glob("*.csv"))  # nothing where there is no such folder
     holds = f"{path.parent} holds {', '.join(names[:8]) or 'no CSV file'}"
     raise ManifestError(f"no manifest at {path}; {holds}.{did_you_mean(path.name, names)}")
@@ -77,8 +81,14 @@ def read_cells(path: Path, data: bytes, faults: FaultList) -> pd.DataFrame:
     Raises:
         ManifestError: nothing can be read at all (empty file, not UTF-8, a quote that never ends).
     """
-    if not data.strip():
+    content = data.removeprefix(codecs.BOM_UTF8)
+    if not content.strip():
         raise ManifestError(f"{path} is empty; expected a header row with {', '.join(COLUMNS)}")
+    if not content.partition(b"\n")[0].strip():
+        raise ManifestError(f"{path} begins with an empty line; expected the header in row 1. Remove the line.")
+    if b"\0" in data:
+        # pandas would end a cell there
+        raise ManifestError(f"{path} holds NUL bytes, as UTF-16 and spreadsheets do; export it again as 'CSV UTF-8'")
     try:
         data.decode("utf-8")
         header, widths_agree = _check_widths(data, faults)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from monai_ich.utils.errors import FaultList, did_you_mean
+from monai_ich.utils.errors import FaultList, did_you_mean, shown
 from monai_ich.utils.keys import MARKERS, Split, is_label
 
 TEXT_COLUMNS = ("key", "image", "mask", "patient_id", "study_id", "hospital", "split")
@@ -25,6 +25,8 @@ COLUMNS = (
 SPLIT_NAMES = tuple(split.value for split in Split)
 FIRST_DATA_ROW = 2  # the header is row 1 in a spreadsheet
 ROWS_SHOWN = 5  # rows spelled out per fault; a wrong column would otherwise hide every other fault
+# control characters, zero-width ones and marks of direction, line separators, the byte order mark
+_INVISIBLE = r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 
 
 def add_row_faults(faults: FaultList, bad: pd.Series, describe: Callable[[int], str], remedy: str = "") -> None:
@@ -48,17 +50,19 @@ def add_row_faults(faults: FaultList, bad: pd.Series, describe: Callable[[int], 
 def check_columns(columns: Sequence[str], faults: FaultList) -> None:
     """Adds a fault for each missing, unknown or repeated column."""
     if len(columns) == 1 and any(separator in columns[0] for separator in ";\t"):
-        faults.add(f"the header is {columns[0]!r}: values must be separated by commas; export it again as 'CSV UTF-8'")
+        faults.add(
+            f"the header is {shown(columns[0])}: values must be separated by commas; export it again as 'CSV UTF-8'"
+        )
         return
     missing = [name for name in COLUMNS if name not in columns]
     unknown = [name for name in columns if name not in COLUMNS and not is_label(name)]
     for name in unknown:
         hint = did_you_mean(name, missing) or " Remove it; notes belong in a table of their own."
-        faults.add(f"column {name!r} is not part of the schema.{hint}")
+        faults.add(f"column {shown(name)} is not part of the schema.{hint}")
     for name in missing:
         faults.add(f"column {name!r} is missing; add it (its cells may be empty only where the schema says so)")
     for name in sorted({name for name in columns if list(columns).count(name) > 1}):
-        faults.add(f"column {name!r} appears more than once; keep one")
+        faults.add(f"column {shown(name)} appears more than once; keep one")
 
 
 def check_cells(frame: pd.DataFrame, faults: FaultList) -> None:
@@ -70,6 +74,7 @@ def check_cells(frame: pd.DataFrame, faults: FaultList) -> None:
     """
     for name in (column for column in REQUIRED_COLUMNS if column in frame):
         add_row_faults(faults, frame[name] == "", _empty(name), "every slice needs one")
+    _check_texts(frame, faults)
     _check_keys(frame, faults)
     _check_numbers(frame, faults)
     _check_paths(frame, faults)
@@ -81,7 +86,7 @@ def _empty(name: str) -> Callable[[int], str]:
 
 
 def _expected(name: str, cells: pd.Series, expected: str) -> Callable[[int], str]:
-    return lambda position: f"{name} is {cells.iloc[position]!r}; expected {expected}"
+    return lambda position: f"{name} is {shown(cells.iloc[position])}; expected {expected}"
 
 
 def _check_keys(frame: pd.DataFrame, faults: FaultList) -> None:
@@ -96,7 +101,7 @@ def _check_keys(frame: pd.DataFrame, faults: FaultList) -> None:
     add_row_faults(
         faults,
         repeated,
-        lambda i: f"key {keys.iloc[i]!r} is already that of row {rows[keys.iloc[i]]}",
+        lambda i: f"key {shown(keys.iloc[i])} is already that of row {rows[keys.iloc[i]]}",
         "give every slice a key of its own",
     )
 
@@ -106,8 +111,8 @@ def _check_numbers(frame: pd.DataFrame, faults: FaultList) -> None:
         cells = frame[name]
         add_row_faults(
             faults,
-            ~cells.str.fullmatch(r"[0-9]{0,9}"),
-            _expected(name, cells, "a whole number from 0, or empty for a 2-D file"),
+            ~cells.str.fullmatch(r"(?:0|[1-9][0-9]{0,8})?"),
+            _expected(name, cells, "a whole number from 0, or empty for a 2-D file (no leading zeros)"),
         )
     if {"mask", "mask_slice"} <= set(frame.columns):
         orphan = (frame["mask"] == "") & (frame["mask_slice"] != "")
@@ -131,6 +136,20 @@ def _check_paths(frame: pd.DataFrame, faults: FaultList) -> None:
             leaves,
             _expected(name, cells, "a path inside dataset_dir with forward slashes"),
         )
+        # a second spelling of one path would hide that a slice is in two splits
+        detours = cells.str.contains(r"(?:^|/)\.(?:/|$)|//|/$", regex=True) & ~leaves
+        add_row_faults(faults, detours, _expected(name, cells, "a path without '//', './' or a '/' at its end"))
+
+
+def _check_texts(frame: pd.DataFrame, faults: FaultList) -> None:
+    """Blanks and invisible characters: two cells that look the same would be two patients, or two hospitals."""
+    for name in (column for column in TEXT_COLUMNS if column in frame):
+        cells = frame[name]
+        invisible = cells.str.contains(_INVISIBLE, regex=True)
+        if name not in ("image", "mask"):  # a file's name may end in a blank
+            invisible |= cells != cells.str.strip()
+        expected = "text without blanks at its ends and without line breaks or invisible characters"
+        add_row_faults(faults, invisible, _expected(name, cells, expected))
 
 
 def _check_splits(frame: pd.DataFrame, faults: FaultList) -> None:
@@ -142,7 +161,7 @@ def _check_splits(frame: pd.DataFrame, faults: FaultList) -> None:
         faults,
         ~named,
         lambda i: (
-            f"split is {splits.iloc[i]!r}; expected 'train', 'val' or a name that begins with 'test'"
+            f"split is {shown(splits.iloc[i])}; expected 'train', 'val' or a name that begins with 'test'"
             + (f".{hint}" if (hint := did_you_mean(splits.iloc[i], SPLIT_NAMES)) else "")
         ),
     )
@@ -157,8 +176,8 @@ def _check_splits(frame: pd.DataFrame, faults: FaultList) -> None:
         faults,
         leaks,
         lambda i: (
-            f"slice {twins['image_slice'].iloc[i] or '(2-D)'} of {twins['image'].iloc[i]!r} is in split "
-            f"{twins['split'].iloc[i]!r} and in {first.iloc[i]!r}"
+            f"slice {twins['image_slice'].iloc[i] or '(2-D)'} of {shown(twins['image'].iloc[i])} is in split "
+            f"{shown(twins['split'].iloc[i])} and in {shown(first.iloc[i])}"
         ),
         "a slice may be in one split only",
     )
@@ -192,8 +211,8 @@ def check_classes(frame: pd.DataFrame, markers: Sequence[str], required: Iterabl
         counts = {value: int((cells == value).sum()) for value in ("0", "1")}
         if min(counts.values()) == 0:
             faults.add(
-                f"split {name!r} has {counts['1']} slices with {markers[0]} and {counts['0']} without; AUC needs both: "
-                "move rows between splits, draw them with another seed, or choose another marker"
+                f"split {shown(name)} has {counts['1']} slices with {markers[0]} and {counts['0']} without; "
+                "AUC needs both: move rows between splits, draw them with another seed, or choose another marker"
             )
 
 
@@ -221,6 +240,6 @@ def _is_listed(path: str, dataset_dir: Path, listings: dict[str, set[str]]) -> b
         try:
             with os.scandir(dataset_dir / folder) as entries:
                 listings[folder] = {entry.name for entry in entries if entry.is_file()}
-        except (FileNotFoundError, NotADirectoryError):
+        except (OSError, ValueError):  # no such folder, not to be read, or a name that no file system takes
             listings[folder] = set()
     return name in listings[folder]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from monai.data import get_track_meta, set_track_meta
 
 from monai_ich.data.caching import ArrayCache, available_cores, digest, file_identity, fingerprint, map_in_processes
 from monai_ich.utils.console import progress_bar
-from monai_ich.utils.errors import ConfigurationError, FaultList, ImageReadError, MonaiIchError
+from monai_ich.utils.errors import CacheError, ConfigurationError, FaultList, ImageReadError, MonaiIchError
 from monai_ich.utils.keys import Key
 
 _TYPES: dict[str, type[np.generic]] = {Key.IMAGE: np.float32, Key.MASK: np.uint8}
@@ -94,30 +95,43 @@ class SliceStore:
         workers = self.num_workers if self._cache.folder is not None else 0
         with plain_tensors(), progress_bar(disable=not self.progress or not missing) as bar:
             task = bar.add_task("reading slices", total=sum(len(self._rows_of[group]) for group in missing))
-            for group, (group_faults, error) in map_in_processes(self._fill, missing, workers):
-                if error is not None:
-                    raise error
-                for fault in group_faults:
-                    faults.add(fault)
-                bar.advance(task, len(self._rows_of[group]))
+            for wait in (False, True):  # first what no other process is at, then what the others should have made
+                busy = []
+                fill = functools.partial(self._fill, wait=wait)
+                for group, (claimed, group_faults, error) in map_in_processes(fill, missing, workers):
+                    if error is not None:
+                        raise error
+                    if not claimed:
+                        busy.append(group)
+                        continue
+                    for fault in group_faults:
+                        faults.add(fault)
+                    bar.advance(task, len(self._rows_of[group]))
+                missing = busy
         faults.raise_if_any(ImageReadError)
 
-    def _fill(self, group: int) -> tuple[Sequence[str], MonaiIchError | None]:
-        """Caches one group; returns its files' faults, or another error of ours (raised, a worker would mangle it)."""
+    def _fill(self, group: int, wait: bool = True) -> tuple[bool, Sequence[str], MonaiIchError | None]:
+        """Caches one group, unless another process is at it and `wait` is False: then the first value is False.
+
+        Returns its files' faults as well, or another error of ours (raised, a worker would mangle it).
+        """
+        name = self._name(group)
         try:
-            self._cache.store(self._name(group), self._decode(group))
+            with self._cache.claim(name, wait) as claimed:
+                if claimed and self._cache.load(name) is None:
+                    self._cache.store(name, self._decode(group))
+            return claimed, (), None
         except ImageReadError as error:
-            return getattr(error, "faults", ()) or (f"{self._keys[self._rows_of[group][0]]}: {error}",), None
+            return True, getattr(error, "faults", ()) or (f"{self._keys[self._rows_of[group][0]]}: {error}",), None
         except MonaiIchError as error:
-            return (), error
-        return (), None
+            return True, (), error
 
     def _arrays(self, group: int) -> Mapping[str, np.ndarray]:
         cached = self._cache.load(self._name(group))
         if cached is None:
             faults = FaultList(f"a file of the data set cannot be used any more (relative to {self.dataset_dir}):")
             with plain_tensors():
-                group_faults, error = self._fill(group)
+                _, group_faults, error = self._fill(group)
             if error is not None:
                 raise error
             for fault in group_faults:
@@ -125,7 +139,7 @@ class SliceStore:
             faults.raise_if_any(ImageReadError)
             cached = self._cache.load(self._name(group))
         if cached is None:
-            raise ImageReadError(f"{self._cache.folder}: the cache cannot be read back; is the disk full?")
+            raise CacheError(f"{self._cache.folder}: the cache cannot be read back; set cache_dir to another disk.")
         return cached
 
     def _name(self, group: int) -> str:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from pydicom.pixels import pixel_array
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from monai_ich.transforms.decoders import choose_decoder
+from monai_ich.transforms.dicom_lengths import refuse_cut_fragments, refuse_other_length
 from monai_ich.utils.errors import ImageReadError
 
 LOWEST_HU = -1024.0
@@ -26,14 +29,21 @@ _DECODE_ERRORS = (
     OSError,
     EOFError,
     ValueError,
-    KeyError,
-    IndexError,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
     AttributeError,
     TypeError,
     RuntimeError,
     struct.error,
 )
 _RESCALE_TYPES = ("", "HU", "HU_MOD", "US")
+
+# More than any scanner makes. A header that says more lies, and is refused before memory is asked for.
+_MOST_PIXELS = 1 << 26
+_MOST_FRAMES = 20_000
+# Direction cosines are written with a few digits only.
+_COSINE_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,26 +78,60 @@ class Frame:
         return np.cross(self.row_direction, self.column_direction)
 
 
+@contextlib.contextmanager
+def damage_refused(path: Path, what: str) -> Iterator[None]:
+    """Turns what pydicom raises on damaged attributes or pixels, often only when they are used, into ImageReadError.
+
+    Args:
+        path: of the file.
+        what: is wrong; and after a semicolon, what to do.
+    """
+    try:
+        yield
+    except _DECODE_ERRORS as error:
+        fault, _, remedy = what.partition("; ")
+        raise ImageReadError(
+            f"{path}: {fault} ({error or type(error).__name__}). {remedy[:1].upper()}{remedy[1:]}."
+        ) from error
+
+
+class _BoundedReader(io.BufferedReader):
+    """Asks for no more than the file holds: a length in a damaged header may say 4 GiB, and reading would take them."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > io.DEFAULT_BUFFER_SIZE:
+            position = self.tell()
+            size = min(size, max(self.seek(0, io.SEEK_END) - position, 0))
+            self.seek(position)
+        return super().read(size)
+
+
+def _parse(path: Path, pixels: bool) -> Dataset:
+    with _BoundedReader(io.FileIO(str(path))) as file:
+        try:
+            return pydicom.dcmread(file, stop_before_pixels=not pixels)
+        except InvalidDicomError:
+            file.seek(0)
+            return pydicom.dcmread(file, stop_before_pixels=not pixels, force=True)
+
+
 def open_dicom(path: Path, pixels: bool = True) -> Dataset:
     """Parses a DICOM file, also one without preamble.
 
     Raises:
         ImageReadError: when the file is no DICOM, or is cut short within its header.
     """
-    try:
-        try:
-            dataset = pydicom.dcmread(path, stop_before_pixels=not pixels)
-        except InvalidDicomError:
-            dataset = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
-    except _DECODE_ERRORS as error:
-        raise ImageReadError(
-            f"{path}: cannot be parsed as DICOM ({error}). Copy the file again from its source."
-        ) from error
-    if "SOPClassUID" not in dataset and "MediaStorageSOPClassUID" in dataset.file_meta:
-        # pydicom gives an empty data set when the file ends within an element
-        raise ImageReadError(
-            f"{path}: is cut short or damaged within its data set. Copy the file again from its source."
-        )
+    with damage_refused(path, "cannot be parsed as DICOM; copy the file again from its source"):
+        dataset = _parse(path, pixels)
+        if "SOPClassUID" not in dataset and "MediaStorageSOPClassUID" in dataset.file_meta:
+            # pydicom gives an empty data set when the file ends within an element
+            raise ImageReadError(
+                f"{path}: is cut short or damaged within its data set. Copy the file again from its source."
+            )
+        return _known_encoding(dataset, path)
+
+
+def _known_encoding(dataset: Dataset, path: Path) -> Dataset:
     if "SOPClassUID" not in dataset:
         raise ImageReadError(
             f"{path}: is no DICOM file, and its name is not that of a volume; "
@@ -123,13 +167,17 @@ def describe_frames(dataset: Dataset, path: Path, kind: str) -> list[Frame]:
     Raises:
         ImageReadError: when the file is no CT, or an attribute that HU or geometry need is missing or malformed.
     """
-    if kind == "image":
-        refuse_unless_ct(dataset, path)
-    try:
+    with damage_refused(path, "an attribute that describes the image is malformed; export the original CT slice"):
+        if kind == "image":
+            refuse_unless_ct(dataset, path)
         count = int(dataset.get("NumberOfFrames") or 1)
+        rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
+        if min(count, rows, columns) < 1 or rows * columns > _MOST_PIXELS or count > _MOST_FRAMES:
+            raise ImageReadError(
+                f"{path}: its header gives {count} frames of {rows} rows x {columns} columns, which no CT has. "
+                "Copy the file again from its source."
+            )
         return [_describe_frame(dataset, path, number, kind) for number in range(count)]
-    except (ValueError, TypeError) as error:
-        raise ImageReadError(f"{path}: a geometry or rescale attribute is malformed ({error}).") from error
 
 
 def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str) -> Frame:
@@ -153,15 +201,29 @@ def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str) -> Fra
             raise ImageReadError(f"{path}: RescaleType is {rescale_type!r}, expected HU; export the CT numbers.")
     if orientation.shape != (6,) or spacing.shape != (2,) or position.shape != (3,) or not (spacing > 0).all():
         raise ImageReadError(f"{path}: ImageOrientation, PixelSpacing or ImagePosition has the wrong number of values.")
+    thickness_mm = float(_find(dataset, number, "SliceThickness") or 1.0)  # type: ignore[arg-type]
+    numbers = (*orientation, *spacing, *position, slope, intercept, thickness_mm)
+    if not np.isfinite(numbers).all() or slope == 0 or thickness_mm < 0:
+        raise ImageReadError(
+            f"{path}: a geometry or rescale attribute is no usable number (slope {slope}, intercept {intercept}, "
+            f"thickness {thickness_mm} mm, position {position.tolist()}). Export the original CT slice."
+        )
+    row_direction, column_direction = orientation[:3], orientation[3:]
+    products = (row_direction @ row_direction, column_direction @ column_direction, row_direction @ column_direction)
+    if not np.allclose(products, (1, 1, 0), atol=_COSINE_TOLERANCE):
+        raise ImageReadError(
+            f"{path}: ImageOrientationPatient {orientation.tolist()} is not a pair of unit vectors at a right angle. "
+            "Export the original slice, with its geometry."
+        )
     return Frame(
         path=path,
         number=number,
-        shape_rc=(int(dataset.get("Rows", 0)), int(dataset.get("Columns", 0))),
+        shape_rc=(int(dataset.Rows), int(dataset.Columns)),
         position_lps_mm=position,
-        row_direction=orientation[:3],
-        column_direction=orientation[3:],
+        row_direction=row_direction,
+        column_direction=column_direction,
         spacing_mm_rc=(float(spacing[0]), float(spacing[1])),
-        thickness_mm=float(_find(dataset, number, "SliceThickness") or 1.0),  # type: ignore[arg-type]
+        thickness_mm=thickness_mm,
         slope=slope,
         intercept=intercept,
     )
@@ -200,42 +262,21 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
     Raises:
         ImageReadError: when the pixel data are missing, cut short, damaged, or in colours, or no decoder is installed.
     """
-    count = int(dataset.get("NumberOfFrames") or 1)
-    _refuse_cut_fragments(dataset, path)
-    plugin = choose_decoder(dataset.file_meta.TransferSyntaxUID, path)
-    try:
+    damaged = "its pixel data cannot be decoded; they are missing, cut short or damaged, so copy the file again"
+    with damage_refused(path, damaged):
+        count = int(dataset.get("NumberOfFrames") or 1)
+        refuse_cut_fragments(dataset, path)
+        refuse_other_length(dataset, path, count)
+        plugin = choose_decoder(dataset.file_meta.TransferSyntaxUID, path)
         if count == 1:
             stored = pixel_array(dataset, decoding_plugin=plugin)[None]
         elif list(numbers) == list(range(count)):
             return pixel_array(dataset, decoding_plugin=plugin)
         else:
             stored = np.stack([pixel_array(dataset, index=number, decoding_plugin=plugin) for number in numbers])
-    except _DECODE_ERRORS as error:
-        raise ImageReadError(
-            f"{path}: its pixel data cannot be decoded ({error}); they are missing, cut short or damaged. "
-            "Copy the file again from its source."
-        ) from error
     if stored.ndim != 3:
         raise ImageReadError(f"{path}: expected grey slices, got pixel data of shape {stored.shape}.")
     return stored if count > 1 else np.repeat(stored, len(numbers), axis=0) if len(numbers) > 1 else stored
-
-
-def _refuse_cut_fragments(dataset: Dataset, path: Path) -> None:
-    """Raises ImageReadError when compressed pixel data end within a fragment (DICOM PS3.5 A.4).
-
-    JPEG 2000 decoders accept a stream that is cut short, and give a blurred picture without a word.
-    """
-    if "PixelData" not in dataset or not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        return
-    data = dataset.PixelData
-    offset = 0
-    while offset + 8 <= len(data):
-        offset += 8 + struct.unpack_from("<I", data, offset + 4)[0]
-    if offset > len(data):
-        raise ImageReadError(
-            f"{path}: its compressed pixel data are cut short ({offset - len(data)} bytes are missing). "
-            "Copy the file again from its source."
-        )
 
 
 def to_hu(stored: np.ndarray, frame: Frame, dataset: Dataset) -> np.ndarray:

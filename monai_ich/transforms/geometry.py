@@ -60,13 +60,14 @@ def find_reorientation(affine_ras_mm: np.ndarray, source: Path) -> Reorientation
     Raises:
         ImageReadError: when the affine is not finite or is degenerate, so that no orientation follows from it.
     """
-    linear = affine_ras_mm[:3, :3]
-    if not np.isfinite(affine_ras_mm).all() or abs(np.linalg.det(linear)) < 1e-9:
+    finite = bool(np.isfinite(affine_ras_mm).all())
+    usable = finite and abs(np.linalg.det(affine_ras_mm[:3, :3])) >= 1e-9
+    orientation = nib.orientations.io_orientation(affine_ras_mm) if usable else np.full((3, 2), np.nan)
+    if np.isnan(orientation).any():  # nibabel finds no patient axis for an array axis that is all but degenerate
         raise ImageReadError(
             f"{source}: its affine is degenerate ({affine_ras_mm.tolist()}), so left and right cannot be told apart; "
             "expected a voxel-to-patient matrix. Export the file again with its geometry."
         )
-    orientation = nib.orientations.io_orientation(affine_ras_mm)
     stored_axis = {int(ras): axis for axis, (ras, _) in enumerate(orientation)}
     direction = {int(ras): sign for ras, sign in orientation}
     return Reorientation(

@@ -10,7 +10,15 @@ from typing import Literal
 import numpy as np
 from pydicom.dataset import Dataset
 
-from monai_ich.transforms.dicom_frames import LOWEST_HU, Frame, decode_frames, describe_frames, open_dicom, to_hu
+from monai_ich.transforms.dicom_frames import (
+    LOWEST_HU,
+    Frame,
+    damage_refused,
+    decode_frames,
+    describe_frames,
+    open_dicom,
+    to_hu,
+)
 from monai_ich.transforms.geometry import SliceStack, find_reorientation, select_slices, volume_shape
 from monai_ich.transforms.volumes import is_volume, read_volume
 from monai_ich.utils.errors import ImageReadError
@@ -54,7 +62,8 @@ def decode_to_values(dataset: Dataset, frames: Sequence[Frame], kind: Kind) -> n
     stored = decode_frames(dataset, path, [frame.number for frame in frames])
     if kind == "mask":
         return as_mask(stored, path)
-    return np.stack([to_hu(values, frame, dataset) for values, frame in zip(stored, frames, strict=True)])
+    with damage_refused(path, "its pixel padding or bits are malformed; export the original CT slice"):
+        return np.stack([to_hu(values, frame, dataset) for values, frame in zip(stored, frames, strict=True)])
 
 
 def stack_frames(frames: Sequence[Frame], numbers: Sequence[int], values: np.ndarray) -> SliceStack:

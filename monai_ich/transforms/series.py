@@ -12,7 +12,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
-from monai_ich.transforms.dicom_frames import Frame, describe_frames, open_dicom
+from monai_ich.transforms.dicom_frames import Frame, damage_refused, describe_frames, open_dicom
 from monai_ich.transforms.geometry import SliceStack
 from monai_ich.transforms.reading import (
     EVEN_SPACING_TOLERANCE_MM,
@@ -71,7 +71,9 @@ def _files_of(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise ImageReadError(f"{source}: no such file or folder. Correct the path.")
-    return sorted(path for path in source.rglob("*") if path.is_file())
+    paths = sorted(source.rglob("*"))
+    # a link to nothing is a slice that somebody believes to be there
+    return [path for path in paths if path.is_file() or (path.is_symlink() and not path.exists())]
 
 
 def _group_by_series(files: Sequence[Path], strict: bool) -> dict[str, _Series]:
@@ -87,31 +89,31 @@ def _group_by_series(files: Sequence[Path], strict: bool) -> dict[str, _Series]:
             if not strict and not starts_like_dicom(path):
                 continue
             dataset = open_dicom(path, pixels=False)
-            if not strict and not _is_ct_slice(dataset):
+            if not strict and not _is_ct_slice(dataset, path):
                 continue
             frames = describe_frames(dataset, path, "image")
+            with damage_refused(path, "its series is malformed; export the original CT slice"):
+                uid, number = str(dataset.get("SeriesInstanceUID", "")), str(dataset.get("SeriesNumber", "?"))
         except ImageReadError as error:
             faults.add(str(error))
             continue
         if not strict and not is_axial(frames[0]):
             continue
-        entry = series.setdefault(
-            str(dataset.get("SeriesInstanceUID", "")), _Series(str(dataset.get("SeriesNumber", "?")), [])
-        )
-        entry.frames.extend(frames)
+        series.setdefault(uid, _Series(number, [])).frames.extend(frames)
     faults.raise_if_any(ImageReadError)
     return series
 
 
 def starts_like_dicom(path: Path) -> bool:
     """True after a DICOM preamble; files without one are read only when they are named `.dcm`."""
-    with path.open("rb") as file:
+    with damage_refused(path, "cannot be opened; correct its permissions"), path.open("rb") as file:
         return file.read(132)[128:] == b"DICM" or path.suffix.lower() == ".dcm"
 
 
-def _is_ct_slice(dataset: Dataset) -> bool:
+def _is_ct_slice(dataset: Dataset, path: Path) -> bool:
     """False for other objects of a CT study: reports, secondary captures, scout views."""
-    return dataset.SOPClassUID in CT_STORAGE and "LOCALIZER" not in (dataset.get("ImageType") or ())
+    with damage_refused(path, "its kind is malformed; export the original CT slice"):
+        return dataset.SOPClassUID in CT_STORAGE and "LOCALIZER" not in (dataset.get("ImageType") or ())
 
 
 def _choose_series(series: dict[str, _Series], source: object, series_uid: str | None) -> list[Frame]:
@@ -170,11 +172,14 @@ def _decode(frames: Sequence[Frame]) -> np.ndarray:
     by_file: dict[Path, list[int]] = {}
     for position, frame in enumerate(frames):
         by_file.setdefault(frame.path, []).append(position)
-    values = np.empty((len(frames), *frames[0].shape_rc), dtype=np.float32)
+    values = np.empty((0, *frames[0].shape_rc), dtype=np.float32)
     faults = FaultList(f"{len(by_file)} files make up the series; some cannot be decoded")
     for path, positions in by_file.items():
         try:
-            values[positions] = decode_to_values(open_dicom(path), [frames[p] for p in positions], "image")
+            decoded = decode_to_values(open_dicom(path), [frames[p] for p in positions], "image")
+            if not len(values):  # the first file has proved its size, so the header may be believed
+                values = np.empty((len(frames), *frames[0].shape_rc), dtype=np.float32)
+            values[positions] = decoded
         except ImageReadError as error:
             faults.add(str(error))
     faults.raise_if_any(ImageReadError)

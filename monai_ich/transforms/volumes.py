@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
 from typing import cast
 
+import itk
 import nibabel as nib
 import numpy as np
 from monai.data import ITKReader
@@ -23,12 +25,20 @@ _READ_ERRORS = (
     OSError,
     EOFError,
     ValueError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
     RuntimeError,
     struct.error,
     zlib.error,
     nib.filebasedimages.ImageFileError,
     nib.spatialimages.HeaderDataError,
+    nib.spatialimages.HeaderTypeError,
+    nib.wrapstruct.WrapStructError,
 )
+# Deflate packs at most 1032 bytes into one.
+_MOST_PACKED = 1032
 
 
 def is_volume(path: Path) -> bool:
@@ -50,7 +60,12 @@ def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"{path}: cannot be decoded ({error}); the file is damaged or not what its name says. "
             "Copy it again from its source."
         ) from error
-    if array.ndim < 2 or any(size != 1 for size in array.shape[3:]) or array.dtype.kind not in "biuf":
+    if (
+        array.ndim < 2
+        or 0 in array.shape
+        or any(size != 1 for size in array.shape[3:])
+        or array.dtype.kind not in "biuf"
+    ):
         raise ImageReadError(
             f"{path}: expected one grey value a voxel in 2 or 3 dimensions, got shape {array.shape} of {array.dtype}. "
             "Export one time point, without colours."
@@ -66,6 +81,13 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"{path}: neither sform nor qform is set, so left and right cannot be told apart. "
             "Set the affine, for instance with nibabel's image.set_sform(affine, code=1)."
         )
+    held = path.stat().st_size * (_MOST_PACKED if path.suffix.lower() == ".gz" else 1)
+    needed = math.prod(map(int, image.shape)) * image.get_data_dtype().itemsize
+    if needed > held:
+        raise ImageReadError(
+            f"{path}: cannot be decoded: its header gives {image.shape} voxels, {needed} bytes, more than the file can "
+            "hold. Copy it again from its source."
+        )
     return np.asanyarray(image.dataobj), np.asarray(image.affine, dtype=float)
 
 
@@ -76,8 +98,26 @@ def _unpack_nifti(path: Path) -> nib.Nifti1Image:
     return (nib.Nifti2Image if is_nifti2 else nib.Nifti1Image).from_bytes(content)
 
 
+def _refuse_oversized(path: Path) -> None:
+    """Raises ImageReadError when an .mha or .nrrd gives more bytes than it can hold: ITK would allocate them first."""
+    if path.suffix.lower() not in (".mha", ".nrrd"):
+        return  # the others only point to their data
+    header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
+    if header is None:
+        raise ImageReadError(f"{path}: cannot be decoded: is not what its name says. Copy it again from its source.")
+    header.SetFileName(str(path))
+    header.ReadImageInformation()
+    shape = [header.GetDimensions(axis) for axis in range(header.GetNumberOfDimensions())]
+    needed = math.prod(shape) * header.GetComponentSize() * header.GetNumberOfComponents()
+    if needed > path.stat().st_size * _MOST_PACKED:
+        raise ImageReadError(
+            f"{path}: cannot be decoded: its header gives {shape} voxels, more than the file can hold."
+        )
+
+
 def _read_with_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """A 2-D image has a (3,3) affine: it is placed at z = 0, one mm thick."""
+    _refuse_oversized(path)
     reader = ITKReader(channel_dim="no_channel")
     array, meta = reader.get_data(reader.read(path))
     small = np.asarray(meta["affine"], dtype=float)

@@ -23,6 +23,10 @@ class ImageReadError(MonaiIchError):
     """An image or mask file is missing, unreadable, or not a CT in HU."""
 
 
+class CacheError(MonaiIchError):
+    """The cache's folder cannot be written to, or its disk is full."""
+
+
 class PretrainedWeightsError(MonaiIchError):
     """A weights file is missing, of an unknown layout, or fits the network less than expected."""
 
@@ -39,6 +43,16 @@ class ExportError(MonaiIchError):
     """A run cannot be exported, or an exported file does not compute what the network does."""
 
 
+def shown(value: object, longest: int = 120) -> str:
+    """The representation of a value for a message; a long one is cut.
+
+    >>> shown("traim"), shown("x" * 9, longest=4)
+    ("'traim'", "'xxx...")
+    """
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """Returns " Did you mean 'x'?" for the option nearest to `name`, or an empty string when none is near.
 
@@ -47,7 +61,10 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["lr", "seed"])
     ''
     """
-    near = difflib.get_close_matches(name, list(options), n=1, cutoff=0.6)
+    options = list(options)
+    if len(name) > 2 * max(map(len, options), default=0):
+        return ""  # too long to be near, and slow to compare
+    near = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
