@@ -84,7 +84,7 @@ def read_rsna_labels(path: Path, pseudonyms: Pseudonyms) -> Labels:
     kinds = {"any": ANY, **SUBTYPES}
     # by regular expressions, which run in native code: the release has 4.5 million rows
     image = table["ID"].str.replace(r"_[a-z]+$", "", regex=True)
-    kind = pd.Categorical(table["ID"].str.replace(r"^.*_", "", regex=True), categories=list(kinds)).codes
+    kind = pd.Index(list(kinds)).get_indexer(table["ID"].str.replace(r"^.*_", "", regex=True))  # -1: another kind
     unknown = kind < 0
     twice = table["ID"].duplicated()
     if unknown.any() or twice.any():

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from monai_ich.transforms.dicom_frames import open_dicom
+from monai_ich.transforms.dicom_frames import damage_refused, open_dicom
 from monai_ich.transforms.volumes import is_volume
 
 # What a network could read off a picture or its file without looking at the brain, with the DICOM attribute.
@@ -46,11 +46,13 @@ def read_acquisition(path: Path, frame: int | None = None) -> dict[str, str | fl
         no number.
 
     Raises:
-        ImageReadError: the file is no DICOM file.
+        ImageReadError: the file is no DICOM file, or is damaged.
     """
-    groups = list(_groups(open_dicom(path, pixels=False), frame or 0))
-    texts = {name: str(_first(groups, keyword) or "").strip() for name, keyword in TEXT_ATTRIBUTES.items()}
-    return {**texts, **{name: _number(_first(groups, keyword)) for name, keyword in NUMBER_ATTRIBUTES.items()}}
+    dataset = open_dicom(path, pixels=False)
+    with damage_refused(path, "an attribute of its acquisition is malformed; copy the file again from its source"):
+        groups = list(_groups(dataset, frame or 0))
+        texts = {name: str(_first(groups, keyword) or "").strip() for name, keyword in TEXT_ATTRIBUTES.items()}
+        return {**texts, **{name: _number(_first(groups, keyword)) for name, keyword in NUMBER_ATTRIBUTES.items()}}
 
 
 def _groups(dataset: Dataset, frame: int) -> Iterator[Dataset]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import pixel_array
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -36,6 +36,7 @@ _DECODE_ERRORS = (
     TypeError,
     RuntimeError,
     struct.error,
+    BytesLengthException,
 )
 _RESCALE_TYPES = ("", "HU", "HU_MOD", "US")
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from image_bases import phantom_series
 from images_mutations import mutate_bytes
 
@@ -69,14 +68,20 @@ def _change(rng: random.Random, kind: str, folder: Path, chosen: Path) -> None:
     elif kind == "dangling link":
         chosen.unlink()
         chosen.symlink_to(folder / "nowhere")
-    elif kind == "second series":
-        data = pydicom.dcmread(chosen)
-        data.SeriesInstanceUID = "1.2.3"
-        data.save_as(free)
+    elif kind == "second series":  # in bytes: the slice may be damaged already, and pydicom would not write it
+        content = chosen.read_bytes()
+        uid = read_uid(content)
+        free.write_bytes(content if not uid else content.replace(uid, b"1.2.3".ljust(len(uid), b"4")))
     elif kind == "duplicate":
         free.write_bytes(chosen.read_bytes())
     else:
         os.truncate(chosen, 0)
+
+
+def read_uid(content: bytes) -> bytes:
+    """The Series Instance UID of a slice in Explicit VR, as it lies in the file; empty when it is damaged."""
+    _, _, after = content.partition(b"\x20\x00\x0e\x00UI")
+    return after[2 : 2 + int.from_bytes(after[:2], "little")].rstrip(b"\0") if after else b""
 
 
 def judge(folder: Path, whole: np.ndarray, done: list[str]) -> str:

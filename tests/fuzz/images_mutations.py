@@ -136,7 +136,16 @@ def mutate(rng: random.Random, base: Path, target: Path) -> str:
             for _ in range(rng.choice([1, 1, 2])):
                 mutate_tag(rng, data)
             _write_dicom(data, target)
-        except (ValueError, TypeError, AttributeError, OSError, struct.error, NotImplementedError, KeyError):
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+            OSError,
+            struct.error,
+            NotImplementedError,
+            LookupError,
+            OverflowError,
+        ):
             kind = "not written"  # pydicom refuses such a file: there is nothing to read
     elif kind == "header" and ".nii" in base.name:
         _mutate_nifti(rng, base, target)
