@@ -48,7 +48,7 @@ def gradcam(
     head: Annotated[str, typer.Option(help="cls: the marker's logit; seg: the haematoma's, over the slice.")] = "cls",
     marker: Annotated[str, typer.Option(help="The marker; the run's first if not given.")] = "",
     layer: Annotated[str, typer.Option(help="A module of the network; docs/gradcam.md says which if not given.")] = "",
-    method: Annotated[str, typer.Option(help="gradcam, gradcam++ or hirescam.")] = "gradcam",
+    method: Annotated[str, typer.Option(help="hirescam, gradcam or gradcam++.")] = "hirescam",
     against: Annotated[bool, typer.Option("--against", help="What speaks against the marker.")] = False,
 ) -> None:
     """Show where a run's classifier looks (the paper's Figure 4): pictures, and the heat inside the haematoma."""
