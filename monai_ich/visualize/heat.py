@@ -89,7 +89,7 @@ def _check(group: HeatSlices) -> None:
 
 def _draw_group(group: HeatSlices, plain: Sequence[Axes], heated: Sequence[Axes]) -> None:
     plain[0].set_ylabel(group.heading, fontsize=8)
-    heated[0].set_ylabel("Grad-CAM", fontsize=8)
+    heated[0].set_ylabel("heat", fontsize=8)
     for number, image in enumerate(group.images):
         plain[number].set_title(group.titles[number], fontsize=7)
         for axes in (plain[number], heated[number]):
