@@ -19,6 +19,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from monai_ich.transforms.decoders import choose_decoder
 from monai_ich.transforms.dicom_lengths import refuse_cut_fragments, refuse_other_length
+from monai_ich.transforms.functional_groups import find_attribute, parametric_units
 from monai_ich.utils.errors import ImageReadError
 
 LOWEST_HU = -1024.0
@@ -147,7 +148,7 @@ def _known_encoding(dataset: Dataset, path: Path) -> Dataset:
 
 
 def refuse_unless_ct(dataset: Dataset, path: Path) -> None:
-    """Raises ImageReadError for all but grey CT slices: other modalities, localizers, inverted or colour images."""
+    """Raises ImageReadError for all but CT slices in HU: other modalities, localizers, colours, maps."""
     modality = dataset.get("Modality", "")
     if modality != "CT":
         raise ImageReadError(f"{path}: expected Modality CT, got {modality or 'none'}; take the file out of the list.")
@@ -159,6 +160,10 @@ def refuse_unless_ct(dataset: Dataset, path: Path) -> None:
         raise ImageReadError(
             f"{path}: expected PhotometricInterpretation MONOCHROME2, got {photometric or 'none'}; "
             "whether its values are HU cannot be known. Export the original CT slice."
+        )
+    if units := parametric_units(dataset):
+        raise ImageReadError(
+            f"{path}: is a map computed from CT, in {', '.join(units)} and not in HU; take it out of the list."
         )
 
 
@@ -183,7 +188,7 @@ def describe_frames(dataset: Dataset, path: Path, kind: str) -> list[Frame]:
 
 def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str) -> Frame:
     def required(keyword: str, remedy: str) -> object:
-        value = _find(dataset, number, keyword)
+        value = find_attribute(dataset, number, keyword)
         if value is None:
             raise ImageReadError(f"{path}: {keyword} is missing; {remedy}")
         return value
@@ -197,12 +202,12 @@ def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str) -> Fra
         no_rescale = "without it the values are not HU. Export the original CT slice, not a secondary capture."
         slope = float(required("RescaleSlope", no_rescale))  # type: ignore[arg-type]
         intercept = float(required("RescaleIntercept", no_rescale))  # type: ignore[arg-type]
-        rescale_type = str(_find(dataset, number, "RescaleType") or "")
+        rescale_type = str(find_attribute(dataset, number, "RescaleType") or "")
         if rescale_type not in _RESCALE_TYPES:
             raise ImageReadError(f"{path}: RescaleType is {rescale_type!r}, expected HU; export the CT numbers.")
     if orientation.shape != (6,) or spacing.shape != (2,) or position.shape != (3,) or not (spacing > 0).all():
         raise ImageReadError(f"{path}: ImageOrientation, PixelSpacing or ImagePosition has the wrong number of values.")
-    thickness_mm = float(_find(dataset, number, "SliceThickness") or 1.0)  # type: ignore[arg-type]
+    thickness_mm = float(find_attribute(dataset, number, "SliceThickness") or 1.0)  # type: ignore[arg-type]
     numbers = (*orientation, *spacing, *position, slope, intercept, thickness_mm)
     if not np.isfinite(numbers).all() or slope == 0 or thickness_mm < 0:
         raise ImageReadError(
@@ -230,40 +235,16 @@ def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str) -> Fra
     )
 
 
-# Where an enhanced multi-frame object keeps an attribute: its functional group macro (DICOM PS3.3 C.7.6.16.2).
-_MACRO = {
-    "ImageOrientationPatient": "PlaneOrientationSequence",
-    "ImagePositionPatient": "PlanePositionSequence",
-    "PixelSpacing": "PixelMeasuresSequence",
-    "SliceThickness": "PixelMeasuresSequence",
-    "RescaleSlope": "PixelValueTransformationSequence",
-    "RescaleIntercept": "PixelValueTransformationSequence",
-    "RescaleType": "PixelValueTransformationSequence",
-}
-
-
-def _find(dataset: Dataset, number: int, keyword: str) -> object | None:
-    """The attribute of one frame: from its own functional groups, the shared ones, or the file; None when nowhere."""
-    groups = []
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
-    if per_frame and number < len(per_frame):
-        groups.append(per_frame[number])
-    if shared := dataset.get("SharedFunctionalGroupsSequence"):
-        groups.append(shared[0])
-    for group in groups:
-        macro = group.get(_MACRO[keyword])
-        if macro and macro[0].get(keyword) is not None:
-            return macro[0].get(keyword)
-    return dataset.get(keyword)
-
-
 def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.ndarray:
     """Stored values (N,H,W) of the frames asked for, in the file's own integer type.
 
     Raises:
         ImageReadError: when the pixel data are missing, cut short, damaged, or in colours, or no decoder is installed.
     """
-    damaged = "its pixel data cannot be decoded; they are missing, cut short or damaged, so copy the file again"
+    damaged = (
+        "its pixel data cannot be decoded; they are missing, cut short, damaged or of a kind that no decoder here "
+        "knows, so copy the file again, or export it as Explicit VR Little Endian (uncompressed)"
+    )
     with damage_refused(path, damaged):
         count = int(dataset.get("NumberOfFrames") or 1)
         refuse_cut_fragments(dataset, path)

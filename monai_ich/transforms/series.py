@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
 from monai_ich.transforms.dicom_frames import Frame, damage_refused, describe_frames, open_dicom
+from monai_ich.transforms.functional_groups import parametric_units
 from monai_ich.transforms.geometry import SliceStack
 from monai_ich.transforms.reading import (
     EVEN_SPACING_TOLERANCE_MM,
@@ -111,9 +112,10 @@ def starts_like_dicom(path: Path) -> bool:
 
 
 def _is_ct_slice(dataset: Dataset, path: Path) -> bool:
-    """False for other objects of a CT study: reports, secondary captures, scout views."""
+    """False for other objects of a CT study: reports, secondary captures, scout views, perfusion maps."""
     with damage_refused(path, "its kind is malformed; export the original CT slice"):
-        return dataset.SOPClassUID in CT_STORAGE and "LOCALIZER" not in (dataset.get("ImageType") or ())
+        localizer = "LOCALIZER" in (dataset.get("ImageType") or ())
+        return dataset.SOPClassUID in CT_STORAGE and not localizer and not parametric_units(dataset)
 
 
 def _choose_series(series: dict[str, _Series], source: object, series_uid: str | None) -> list[Frame]:

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
-from awkward_files import CASES, DOCUMENT, Case, outcome, table
+from awkward_files import CASES, DOCUMENT, Case, outcome, rescaled_by_frame, shipped, source, table
 from pydicom.data import get_testdata_file
 from pydicom.uid import JPEGLSLossless
 
 import monai_ich.transforms.decoders as module
+from monai_ich.transforms import read_series
 from monai_ich.transforms.dicom_frames import decode_frames, open_dicom
+from monai_ich.transforms.functional_groups import parametric_units
 from monai_ich.utils.errors import ImageReadError
 
 
@@ -24,6 +28,40 @@ def test_right_or_refused(tmp_path: Path, case: Case) -> None:
         assert case.expected in got
     else:
         np.testing.assert_array_equal(got, np.maximum(case.expected(), -1024))
+
+
+def test_geometry_of_an_enhanced_ct(tmp_path: Path) -> None:
+    """Against the file's attributes: rows towards the right (LPS -x), pixels 0.388672 mm, frames 10 mm apart."""
+    stack = read_series(shipped("eCT_Supplemental.dcm", rescaled_by_frame)(tmp_path))
+    step = 0.388672
+    np.testing.assert_allclose(
+        stack.source_affine_ras_mm, [[step, 0, 0, -99.5], [0, -step, 0, 301.5], [0, 0, 10, -159], [0, 0, 0, 1]]
+    )
+    assert stack.notes == ()
+
+
+def test_a_map_in_the_folder_of_a_series_is_passed_over(tmp_path: Path) -> None:
+    for name in ("eCT_Supplemental.dcm", "693_UNCR.dcm"):
+        shutil.copy(source(name), tmp_path)
+    assert [path.name for path in read_series(tmp_path).paths] == ["693_UNCR.dcm"]
+
+
+def test_a_mapping_to_hu_is_no_parametric_map() -> None:
+    data = pydicom.dcmread(source("eCT_Supplemental.dcm"), stop_before_pixels=True)
+    assert parametric_units(data) == ("ml/100ml/s",)
+    mapping = data.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence
+    mapping[0].MeasurementUnitsCodeSequence[0].CodeValue = "[hnsf'U]"
+    assert parametric_units(data) == ()
+    classic = pydicom.dcmread(source("CT_small.dcm"), stop_before_pixels=True)
+    assert parametric_units(classic) == ()
+    mapping[0].MeasurementUnitsCodeSequence[0].CodeValue = "mg/cm3"
+    classic.RealWorldValueMappingSequence = mapping
+    assert parametric_units(classic) == ("mg/cm3",)
+
+
+def test_a_file_that_is_not_installed_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match=r"no_such_file\.dcm: expected in pydicom or pydicom-data"):
+        source("no_such_file.dcm")
 
 
 def test_the_table_is_up_to_date() -> None:
