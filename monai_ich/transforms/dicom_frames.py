@@ -161,7 +161,9 @@ def refuse_unless_ct(dataset: Dataset, path: Path) -> None:
             f"{path}: expected PhotometricInterpretation MONOCHROME2, got {photometric or 'none'}; "
             "whether its values are HU cannot be known. Export the original CT slice."
         )
-    if units := parametric_units(dataset):
+    with damage_refused(path, "what its values measure is malformed; export the original CT slice"):
+        units = parametric_units(dataset)
+    if units:
         raise ImageReadError(
             f"{path}: is a map computed from CT, in {', '.join(units)} and not in HU; take it out of the list."
         )

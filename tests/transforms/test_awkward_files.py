@@ -15,7 +15,7 @@ from pydicom.uid import JPEGLSLossless
 
 import monai_ich.transforms.decoders as module
 from monai_ich.transforms import read_series
-from monai_ich.transforms.dicom_frames import decode_frames, open_dicom
+from monai_ich.transforms.dicom_frames import decode_frames, open_dicom, refuse_unless_ct
 from monai_ich.transforms.functional_groups import parametric_units
 from monai_ich.utils.errors import ImageReadError
 
@@ -57,6 +57,13 @@ def test_a_mapping_to_hu_is_no_parametric_map() -> None:
     mapping[0].MeasurementUnitsCodeSequence[0].CodeValue = "mg/cm3"
     classic.RealWorldValueMappingSequence = mapping
     assert parametric_units(classic) == ("mg/cm3",)
+
+
+def test_a_malformed_mapping_is_refused(tmp_path: Path) -> None:
+    data = pydicom.dcmread(source("CT_small.dcm"))
+    data.add_new("RealWorldValueMappingSequence", "LO", "no sequence")
+    with pytest.raises(ImageReadError, match="what its values measure is malformed"):
+        refuse_unless_ct(data, tmp_path / "file.dcm")
 
 
 def test_a_file_that_is_not_installed_is_named() -> None:
