@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ from monai.bundle import run as run_bundle
 from support import ROOT, TINY
 
 from monai_ich.data import PhantomSpec, generate_phantom
+
+# A shell starts background jobs with Ctrl-C ignored, which every process below inherits; tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
