@@ -20,7 +20,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from monai_ich.transforms.decoders import choose_decoder
 from monai_ich.transforms.dicom_lengths import refuse_cut_fragments, refuse_other_length
 from monai_ich.transforms.functional_groups import find_attribute, parametric_units
-from monai_ich.utils.errors import ImageReadError
+from monai_ich.utils.errors import ImageReadError, cut
 
 LOWEST_HU = -1024.0
 _HIGHEST_PADDING_HU = 3071.0
@@ -93,7 +93,7 @@ def damage_refused(path: Path, what: str) -> Iterator[None]:
     except _DECODE_ERRORS as error:
         fault, _, remedy = what.partition("; ")
         raise ImageReadError(
-            f"{path}: {fault} ({error or type(error).__name__}). {remedy[:1].upper()}{remedy[1:]}."
+            f"{path}: {fault} ({cut(str(error) or type(error).__name__)}). {remedy[:1].upper()}{remedy[1:]}."
         ) from error
 
 
@@ -151,21 +151,23 @@ def refuse_unless_ct(dataset: Dataset, path: Path) -> None:
     """Raises ImageReadError for all but CT slices in HU: other modalities, localizers, colours, maps."""
     modality = dataset.get("Modality", "")
     if modality != "CT":
-        raise ImageReadError(f"{path}: expected Modality CT, got {modality or 'none'}; take the file out of the list.")
+        raise ImageReadError(
+            f"{path}: expected Modality CT, got {cut(str(modality or 'none'))}; take the file out of the list."
+        )
     if "LOCALIZER" in (dataset.get("ImageType") or ()):
         raise ImageReadError(f"{path}: is a localizer (scout view), not an axial slice; take it out of the list.")
     photometric = dataset.get("PhotometricInterpretation", "")
     if photometric != "MONOCHROME2":
         # Programs disagree whether MONOCHROME1 values are HU or inverted HU: refused rather than guessed.
         raise ImageReadError(
-            f"{path}: expected PhotometricInterpretation MONOCHROME2, got {photometric or 'none'}; "
+            f"{path}: expected PhotometricInterpretation MONOCHROME2, got {cut(str(photometric or 'none'))}; "
             "whether its values are HU cannot be known. Export the original CT slice."
         )
     with damage_refused(path, "what its values measure is malformed; export the original CT slice"):
         units = parametric_units(dataset)
     if units:
         raise ImageReadError(
-            f"{path}: is a map computed from CT, in {', '.join(units)} and not in HU; take it out of the list."
+            f"{path}: is a map computed from CT, in {cut(', '.join(units))} and not in HU; take it out of the list."
         )
 
 

@@ -15,7 +15,7 @@ import nibabel as nib
 import numpy as np
 from monai.data import ITKReader
 
-from monai_ich.utils.errors import ImageReadError
+from monai_ich.utils.errors import ImageReadError, cut
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -57,7 +57,7 @@ def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
         array, affine = reader(path)
     except _READ_ERRORS as error:
         raise ImageReadError(
-            f"{path}: cannot be decoded ({error}); the file is damaged or not what its name says. "
+            f"{path}: cannot be decoded ({cut(str(error))}); the file is damaged or not what its name says. "
             "Copy it again from its source."
         ) from error
     if (

@@ -49,7 +49,15 @@ def shown(value: object, longest: int = 120) -> str:
     >>> shown("traim"), shown("x" * 9, longest=4)
     ("'traim'", "'xxx...")
     """
-    text = repr(value)
+    return cut(repr(value), longest)
+
+
+def cut(text: str, longest: int = 400) -> str:
+    """A text for a message, no longer than that; for words of a library, which may quote a damaged file.
+
+    >>> cut("too long", longest=3)
+    'too...'
+    """
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 

@@ -11,6 +11,7 @@ import argparse
 import collections
 import faulthandler
 import importlib
+import os
 import random
 import resource
 import sys
@@ -23,7 +24,8 @@ from pathlib import Path
 
 from monai_ich.utils.console import console
 
-HANG_S = 30
+# CharLS takes seconds of CPU time to give up on some damaged streams, whatever their size; a case is read five times.
+HANG_S = 120
 # What one case may take beyond the libraries: far above the largest of its true files.
 MEMORY_BYTES = 2 << 30
 
@@ -58,7 +60,7 @@ def _run(
 ) -> tuple[collections.Counter[str], dict[tuple[str, str], tuple[int, int, str]]]:
     outcomes: collections.Counter[str] = collections.Counter()
     failures: dict[tuple[str, str], tuple[int, int, str]] = {}
-    end, last = time.monotonic() + seconds, Path(tempfile.gettempdir()) / "monai_ich_fuzz_seed"
+    end, last = time.monotonic() + seconds, Path(tempfile.gettempdir()) / f"monai_ich_fuzz_{os.getpid()}.txt"
     faulthandler.enable()
     for number in range(seed, seed + cases):
         if time.monotonic() > end:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import json
 import tracemalloc
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,3 +174,14 @@ def test_oversized_metaimage(tmp_path: Path) -> None:
     (tmp_path / "v.mha").write_bytes(header.encode() + bytes(100))
     with pytest.raises(ImageReadError, match=r"v\.mha: cannot be decoded"):
         read_slices(tmp_path / "v.mha")
+
+
+def test_a_message_does_not_quote_a_whole_damaged_file(tmp_path: Path) -> None:
+    data = pydicom.dcmread(CT_SLICE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # pydicom's, that the value is too long
+        data.Modality = ["CT", "x" * 9000]
+        data.save_as(tmp_path / "m.dcm")
+    with pytest.raises(ImageReadError, match="expected Modality CT") as refused:
+        read_slices(tmp_path / "m.dcm")
+    assert len(str(refused.value)) < 1000
