@@ -1,11 +1,13 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Parts of the bundles that tests share, taken from the shipped configs."""
+"""What tests of several rooms share: parts of the bundles, taken from the shipped configs, and strict JSON."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from monai.bundle import ConfigParser
 from monai.transforms import Compose
 
@@ -22,3 +24,10 @@ def bundle_part(name: str, **settings: Any) -> Compose:
 
 # Settings under which every training config runs in seconds.
 TINY: dict[str, Any] = {"max_epochs": 1, "batch_size": 2, "image_size": 64, "pretrained": "", "precision": "float32"}
+
+
+def strict_json(path: Path) -> Any:
+    """Reads a JSON file as browsers and `jq` do, which refuse NaN and Infinity."""
+    return json.loads(
+        path.read_text(), parse_constant=lambda name: pytest.fail(f"{path} holds {name}, which is no JSON")
+    )

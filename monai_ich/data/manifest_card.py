@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from monai_ich.utils.errors import FaultList, ManifestError, shown
+from monai_ich.utils.files import json_text
 
 CARD_KEYS = ("name", "description", "licence", "dataset_dir", "window_hu", "protocol", "counts", "sha256", "created_by")
 
@@ -92,4 +93,4 @@ def is_path(value: object) -> TypeGuard[str]:
 
 def dump_card(card: Any) -> bytes:
     """The card's bytes: the same card gives the same bytes."""
-    return (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json_text(card, ensure_ascii=False) + "\n").encode()

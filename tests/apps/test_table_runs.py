@@ -18,6 +18,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+from support import strict_json
 from table_support import in_process
 
 from monai_ich.apps.table.command import TableRequest, make_table
@@ -83,7 +84,9 @@ def figures(output_dir: Path) -> bytes:
 
 
 def test_a_table_holds_all_rows_and_runs_and_is_tracked(table: TableRequest, tiny_settings: dict[str, Any]) -> None:
-    content = json.loads((table.output_dir / "table.json").read_text())
+    for file in table.output_dir.rglob("*.json"):
+        strict_json(file)
+    content = strict_json(table.output_dir / "table.json")
     assert content["rows"] == [{"row": row, "seeds": [0, 1]} for row in ROWS]
     folders = [table.output_dir / f"runs/mtl-swin-unet-cls-seg/seed{seed}" for seed in range(2)]
     results = [json.loads((folder / "results.json").read_text())["metrics"] for folder in folders]

@@ -17,6 +17,7 @@ from monai_ich.apps.table.paper import in_paper_order
 from monai_ich.bundle import check_config
 from monai_ich.bundle.run_directory import FREE_TO_CHANGE
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
+from monai_ich.utils.files import json_text
 
 BASE_CONFIG = "train.json"
 RECIPES = {"demo": (), "paper": ("paper.json",)}  # overlays that follow a row's own
@@ -253,7 +254,7 @@ def differing_keys(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
     """The top-level keys in which two configs would compute something different."""
 
     def plain(config: dict[str, Any], key: str) -> Any:
-        return json.loads(json.dumps(config.get(key)))  # a tuple and a list are the same setting
+        return json.loads(json_text(config.get(key)))  # a tuple and a list are the same setting
 
     return sorted(key for key in (first.keys() | second.keys()) - PLACES if plain(first, key) != plain(second, key))
 

@@ -24,6 +24,7 @@ from monai_ich.data.phantom.study import PROGRESS_FOLDER, make_study
 from monai_ich.data.splits import paper_protocol
 from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import ManifestError, MonaiIchError
+from monai_ich.utils.files import replace_file, replace_json
 from monai_ich.utils.keys import BRAIN_WINDOW_HU
 
 PHANTOM_VERSION = 2  # raise it whenever the same specification no longer gives the same bytes
@@ -64,7 +65,8 @@ def generate_phantom(
     jobs = [(hospital, number) for hospital, count in enumerate(spec.studies, start=1) for number in range(count)]
     records = _make_studies(folder, spec, jobs, workers or _available_cores())
     rows = [row for job in jobs for row in json.loads(records[job].read_text(encoding="utf-8"))]
-    _replace(folder / TRUTH_FILE, pd.DataFrame([row["truth"] for row in rows]).to_csv(index=False, lineterminator="\n"))
+    truth = pd.DataFrame([row["truth"] for row in rows]).to_csv(index=False, lineterminator="\n")
+    replace_file(folder / TRUTH_FILE, truth.encode())
     frame, protocol = _split(pd.DataFrame([row["manifest"] for row in rows]), spec.seed)
     return write_manifest(
         frame,
@@ -120,8 +122,7 @@ def _prepare(folder: Path, table: Path, spec: PhantomSpec) -> None:
     if not _has_spec(folder, spec):
         for part in parts:
             shutil.rmtree(part, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / SPEC_FILE, json.dumps(_fingerprint(spec), indent=2) + "\n")
+        replace_json(folder / SPEC_FILE, _fingerprint(spec))
 
 
 def _make_studies(folder: Path, spec: PhantomSpec, jobs: list[Job], workers: int) -> dict[Job, Path]:
@@ -164,9 +165,3 @@ def _start_worker() -> None:
 
 def _available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + ".partial")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
