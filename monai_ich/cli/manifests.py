@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from monai_ich.utils.console import console
+from monai_ich.utils.lists import comma_list
 
 cli = typer.Typer()
+_QUOTED = """ or, with a comma in a name, as '5,"6, Bern"'"""
 
 
 @cli.command()
@@ -41,11 +43,15 @@ def split(
     seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
     test_fraction: Annotated[float | None, typer.Option(help="paper, patient: share of the test set.")] = None,
     val_fraction: Annotated[float | None, typer.Option(help="All but kfold: validation's share of the rest.")] = None,
-    held_out: Annotated[str | None, typer.Option(help="hospital, patient: hospitals to test on, as 5,6,7.")] = None,
+    held_out: Annotated[
+        str | None, typer.Option(help=f"hospital, patient: hospitals to test on, as 5,6,7{_QUOTED}.")
+    ] = None,
     separate: Annotated[bool, typer.Option("--separate", help="hospital: a test set for each of them.")] = False,
     folds: Annotated[int | None, typer.Option(help="kfold: how many.")] = None,
     fold: Annotated[int | None, typer.Option(help="kfold: write this one only, from 0.")] = None,
-    train_hospitals: Annotated[str | None, typer.Option(help="paper: hospitals to train on, as 1,2,3,4.")] = None,
+    train_hospitals: Annotated[
+        str | None, typer.Option(help=f"paper: hospitals to train on, as 1,2,3,4{_QUOTED}.")
+    ] = None,
     test_hospital: Annotated[str | None, typer.Option(help="paper: the one that the first test set is from.")] = None,
     name: Annotated[str | None, typer.Option(help="For the card; the manifest's own card's if not given.")] = None,
     description: Annotated[str | None, typer.Option(help="The same.")] = None,
@@ -67,7 +73,7 @@ def split(
 
 
 def _listed(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    return None if text is None else comma_list(text)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

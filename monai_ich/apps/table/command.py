@@ -33,6 +33,7 @@ from monai_ich.apps.table.training import (
 )
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ComparisonError, ConfigurationError, FaultList, did_you_mean
+from monai_ich.utils.lists import comma_list
 
 INTERRUPTED = 130  # the exit status of a program ended by Ctrl-C
 
@@ -128,7 +129,7 @@ def _check_references(analysis: Analysis, rows: list[str]) -> None:
 
 def _chosen(run_dirs: list[Path], asked: Sequence[str]) -> list[Path]:
     """The runs of the rows asked for, all when none is."""
-    names = [part.strip() for entry in asked for part in entry.split(",") if part.strip()]
+    names = [name for entry in asked for name in comma_list(entry)]
     present = list(dict.fromkeys(read_record(run_dir).row for run_dir in run_dirs))
     faults = FaultList("Some rows have no complete run:")
     for name in names:
