@@ -208,6 +208,17 @@ def test_enhanced_multiframe_with_a_rescale_for_each_frame(
     np.testing.assert_array_equal(stack.pixels, np.array(expected, np.float32))
 
 
+def test_frames_in_colours_are_no_mask(tmp_path: Path, write_enhanced: Callable[..., Path]) -> None:
+    path = write_enhanced(tmp_path / "c.dcm", np.zeros((2, 4, 5), np.uint16), [np.zeros(3), np.ones(3)], [(1.0, 0.0)])
+    dataset = pydicom.dcmread(path)
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PlanarConfiguration = 3, "RGB", 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    dataset.PixelData = bytes(2 * 4 * 5 * 3)
+    dataset.save_as(path)
+    with pytest.raises(ImageReadError, match=r"expected grey slices, got pixel data of shape \(2, 4, 5, 3\)"):
+        read_slices(path, kind="mask")
+
+
 def test_mask_labels_become_one(tmp_path: Path, ct_object: SimpleNamespace, write_nifti: Callable[..., Path]) -> None:
     labels = (ct_object.mask * np.array([1, 2, 5, 3])[:, None, None]).astype(np.uint16)
     stack = read_slices(write_nifti(tmp_path / "m.nii.gz", labels), kind="mask")
