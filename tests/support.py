@@ -22,6 +22,17 @@ def bundle_part(name: str, **settings: Any) -> Compose:
     return parser.get_parsed_content(name)
 
 
+# What the DICOM headers of the tests' phantom say of its patient; nothing that the program writes may hold it.
+PATIENT = {
+    "PatientName": "Kirschbaum^Eleonore",
+    "PatientID": "KZ8842193756",
+    "PatientBirthDate": "19370419",
+    "AccessionNumber": "ACC5566778899",
+    "ReferringPhysicianName": "Quastenflosser^Dr",
+    "OtherPatientNames": "Steinadler^Ada",
+    "PatientAddress": "Uferweg 17 Zwiefalten",
+}
+
 # Settings under which every training config runs in seconds.
 TINY: dict[str, Any] = {"max_epochs": 1, "batch_size": 2, "image_size": 64, "pretrained": "", "precision": "float32"}
 

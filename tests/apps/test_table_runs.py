@@ -174,7 +174,7 @@ def test_the_command_killed_alone_leaves_a_run_that_the_next_one_waits_for(
     options += ["--manifest", request.manifest, *(part for text in request.settings for part in ("--set", text))]
     run_dir = request.output_dir / "runs/swin-transformer/seed0"
     with subprocess.Popen([sys.executable, "-m", "monai_ich", "table", *options]) as command:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not (run_dir / "train.json").is_file() and time.monotonic() < deadline and command.poll() is None:
             time.sleep(0.01)
         assert command.poll() is None, "the command ended before it trained"
@@ -234,6 +234,8 @@ def test_other_settings_or_data_in_the_same_folder_are_refused_before_training(
     settings = [*table.settings, f"dataset_dir={source.parent / 'images'}"]
     with pytest.raises(ComparisonError, match=r"Swin Transformer, seed 0: manifest was \w{12}\.\.\., is \w{12}"):
         make_table(replace(table, manifest=str(other), settings=settings), never)
+    with pytest.raises(ConfigurationError, match=r"marker: 'hypodens' is not among hypodensity\. Did you mean"):
+        make_table(replace(table, output_dir=tmp_path / "x", analysis=Analysis(marker="hypodens")), never)
     with pytest.raises(ConfigurationError, match="reference: 'Swin-Unet' is not among"):
         make_table(replace(table, analysis=Analysis(reference="Swin-Unet")), never)
 

@@ -19,11 +19,12 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from monai_ich.data.manifest import dataset_directory, write_manifest
+from monai_ich.data.manifest_card import add_place_faults
 from monai_ich.data.phantom.spec import PhantomSpec
 from monai_ich.data.phantom.study import PROGRESS_FOLDER, make_study
 from monai_ich.data.splits import paper_protocol
 from monai_ich.utils.console import progress_bar
-from monai_ich.utils.errors import ManifestError, MonaiIchError
+from monai_ich.utils.errors import FaultList, ManifestError, MonaiIchError
 from monai_ich.utils.files import replace_file, replace_json
 from monai_ich.utils.keys import BRAIN_WINDOW_HU
 
@@ -56,7 +57,7 @@ def generate_phantom(
 
     Raises:
         MonaiIchError: the folder holds something else, or a worker process died.
-        ManifestError: the specification is too small for the paper's protocol.
+        ManifestError: the manifest cannot be written there, or the specification is too small for the paper's protocol.
     """
     folder, table, spec = Path(dataset_dir), Path(manifest), spec or PhantomSpec()
     if _is_complete(folder, table, spec):
@@ -112,6 +113,9 @@ def _is_complete(folder: Path, table: Path, spec: PhantomSpec) -> bool:
 
 def _prepare(folder: Path, table: Path, spec: PhantomSpec) -> None:
     """Clears what belongs to another phantom, and takes the manifest away until there is something behind it."""
+    faults = FaultList("the phantom cannot be made:")
+    add_place_faults(table, faults)
+    faults.raise_if_any(ManifestError)
     parts = [folder / name for name in ("images", "masks", PROGRESS_FOLDER)]
     if not (folder / SPEC_FILE).exists() and any(part.exists() for part in parts):
         raise MonaiIchError(
