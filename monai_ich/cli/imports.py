@@ -10,7 +10,7 @@ import typer
 
 cli = typer.Typer(no_args_is_help=True, help="Bring data in: from files to a manifest without names.")
 
-_OWN_KEY = "pseudonym.key in ~/.config/monai_ich"
+_OWN_KEY = "~/.config/monai_ich/pseudonyms.key"
 _SOURCE = Annotated[Path, typer.Argument(help="Folder of the data, as downloaded or exported.")]
 _MANIFEST = Annotated[Path, typer.Option(help="CSV to write; its card goes beside it.")]
 _OUTPUT = Annotated[

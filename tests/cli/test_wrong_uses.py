@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ NOWHERE = "file.txt/below"  # cannot be made
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # which a bundle changes
     Path("file.txt").write_text("no folder")
     Path("empty").mkdir()
 
