@@ -83,7 +83,7 @@ def test_a_file_s_fault_is_shown_only_where_it_is_the_reason(capsys: pytest.Capt
 
 def test_the_help_of_split_names_the_protocols_defaults() -> None:
     shown = {
-        name: re.findall(r"[\w.,]+", str(annotation.__metadata__[0].show_default))
+        name: re.findall(r"\d[\d.,]*\d|\d", str(annotation.__metadata__[0].show_default))
         for name, annotation in inspect.get_annotations(manifests.split, eval_str=True).items()
         if hasattr(annotation, "__metadata__")
     }
