@@ -8,8 +8,7 @@ import sys
 import typer
 
 from monai_ich.cli import imports, manifests, runs
-from monai_ich.utils.console import console
-from monai_ich.utils.errors import MonaiIchError
+from monai_ich.utils.failures import show_failure
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -25,9 +24,9 @@ def main() -> None:
     """Runs the command line; an error that is the user's to mend is shown without a traceback."""
     try:
         cli()
-    except MonaiIchError as error:
-        console.print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        console.print(str(error), markup=False, soft_wrap=True)
+    except Exception as error:
+        if not show_failure(error):
+            raise
         sys.exit(1)
 
 

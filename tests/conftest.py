@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from monai.bundle import run as run_bundle
-from support import ROOT, TINY
+from support import PATIENT, ROOT, TINY
 
 from monai_ich.data import PhantomSpec, generate_phantom
 
@@ -23,10 +24,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(scope="session")
 def tiny_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns the manifest of a phantom of 11 hospitals, 64 x 64, 3 slices a study."""
+    """Returns the manifest of a phantom of 11 hospitals, 64 x 64, 3 slices a study; its headers hold a patient."""
     folder = tmp_path_factory.mktemp("phantom")
     spec = PhantomSpec(studies=(8, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1), slices_per_study=3, matrix=64)
-    return generate_phantom(folder / "images", folder / "phantom.csv", spec, workers=1)
+    manifest = generate_phantom(folder / "images", folder / "phantom.csv", spec, workers=1)
+    for path in (folder / "images").rglob("*.dcm"):
+        header = pydicom.dcmread(path)
+        for keyword, value in PATIENT.items():
+            setattr(header, keyword, value)
+        header.save_as(path)
+    return manifest
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,13 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Parts of the bundles that tests share, taken from the shipped configs."""
+"""What tests of several rooms share: parts of the bundles, taken from the shipped configs, and strict JSON."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from monai.bundle import ConfigParser
 from monai.transforms import Compose
 
@@ -20,5 +22,23 @@ def bundle_part(name: str, **settings: Any) -> Compose:
     return parser.get_parsed_content(name)
 
 
+# What the DICOM headers of the tests' phantom say of its patient; nothing that the program writes may hold it.
+PATIENT = {
+    "PatientName": "Kirschbaum^Eleonore",
+    "PatientID": "KZ8842193756",
+    "PatientBirthDate": "19370419",
+    "AccessionNumber": "ACC5566778899",
+    "ReferringPhysicianName": "Quastenflosser^Dr",
+    "OtherPatientNames": "Steinadler^Ada",
+    "PatientAddress": "Uferweg 17 Zwiefalten",
+}
+
 # Settings under which every training config runs in seconds.
 TINY: dict[str, Any] = {"max_epochs": 1, "batch_size": 2, "image_size": 64, "pretrained": "", "precision": "float32"}
+
+
+def strict_json(path: Path) -> Any:
+    """Reads a JSON file as browsers and `jq` do, which refuse NaN and Infinity."""
+    return json.loads(
+        path.read_text(), parse_constant=lambda name: pytest.fail(f"{path} holds {name}, which is no JSON")
+    )

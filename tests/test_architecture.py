@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Rooms import downwards only, and the project speaks of itself alone."""
+"""Rooms import downwards only, JSON is written in one way, and every room has a name."""
 
 from __future__ import annotations
 
@@ -60,3 +60,17 @@ def test_every_room_can_be_named_in_a_config() -> None:
         assert getattr(monai_ich, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'kitchen'"):
         _ = monai_ich.kitchen
+
+
+def _writes_json(node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "json"
+    called = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
+    return called in {"json.dump", "json.dumps"} or called.endswith(".to_json")
+
+
+def test_json_is_written_in_one_place() -> None:
+    """Elsewhere NaN could get into a file, which strict readers of JSON refuse."""
+    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in PACKAGE.rglob("*.py")}
+    writers = {file for file, tree in trees.items() if any(map(_writes_json, ast.walk(tree)))}
+    assert writers == {PACKAGE / "utils/files.py"}

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from monai_ich.data.manifest_card import add_place_faults
 from monai_ich.importers import (
     ImportResult,
     Pseudonyms,
@@ -24,7 +25,7 @@ from monai_ich.importers import (
 )
 from monai_ich.importers.assembly import REFUSED_FILE
 from monai_ich.utils.console import console
-from monai_ich.utils.errors import ConfigurationError
+from monai_ich.utils.errors import ConfigurationError, FaultList
 
 REASONS_SHOWN = 8
 
@@ -41,7 +42,14 @@ PUBLIC_SETS: dict[str, Callable[..., ImportResult]] = {
 def import_public_set(
     name: str, source: Path, manifest: Path, output: Path | None, workers: int | None, **options: str
 ) -> None:
-    """Imports one of `PUBLIC_SETS` and prints what came of it."""
+    """Imports one of `PUBLIC_SETS` and prints what came of it.
+
+    Raises:
+        ConfigurationError: the manifest cannot be written there, or the source is not this set.
+    """
+    faults = FaultList("the import cannot start:")
+    add_place_faults(manifest, faults)
+    faults.raise_if_any(ConfigurationError)
     request = PublicRequest(source, manifest, output or Path("data") / manifest.stem, workers)
     report_import(PUBLIC_SETS[name](request, **options))
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from monai_ich.handlers import load_weights
 from monai_ich.transforms import SliceStack, read_series, to_source_geometry
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ConfigurationError, RunDirectoryError
+from monai_ich.utils.files import replace_json
 from monai_ich.utils.keys import Key, Task
 from monai_ich.utils.provenance import sha256_of_file
 from monai_ich.visualize import panel_figure
@@ -106,7 +106,7 @@ def predict(
         "disclaimer": "research use only, not a medical device",
     }
     slices.to_csv(folder / "slices.csv", index=False, lineterminator="\n")
-    (folder / "study.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    replace_json(folder / "study.json", summary)
     _panel(study, outputs, slices, markers).savefig(folder / "panel.png", dpi=150)
     _report(summary, folder)
     return summary

@@ -13,7 +13,7 @@ import pandas as pd
 
 from monai_ich.apps.split_table import split_table
 from monai_ich.data import PROTOCOLS, SliceTable, read_slices, write_manifest
-from monai_ich.data.manifest_card import card_path
+from monai_ich.data.manifest_card import add_place_faults, card_path
 from monai_ich.utils.console import console, progress_bar
 from monai_ich.utils.errors import FaultList, ManifestError, did_you_mean
 from monai_ich.utils.keys import BRAIN_WINDOW_HU
@@ -104,8 +104,9 @@ def _option(name: str) -> str:
 
 
 def _check_outputs(request: SplitRequest, outputs: Sequence[Path], faults: FaultList) -> None:
-    if request.output.suffix != ".csv":
-        faults.add(f"--output is {request.output}; expected a file name that ends with .csv")
+    before = len(faults)
+    add_place_faults(request.output, faults)
+    if len(faults) > before:
         return
     for path in () if request.force else outputs:
         if path.resolve() == request.manifest.resolve():

@@ -3,12 +3,14 @@
 
 MONAI adds an unknown top-level key without a word and leaves it unused, so that `--lrr 3` trains with the old rate.
 Here a key must be in the base config, a setting, an id that MONAI asks for, or referenced by another item; an argument
-of a component must be in its signature; and a setting's value must be of its kind.
+of a component must be in its signature; a setting's value must be of its kind; and numbers must be finite, as JSON
+has no others and a run keeps its config as JSON.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Iterator
 from pydoc import locate
@@ -43,6 +45,7 @@ def check_config(config: dict[str, Any], base: dict[str, Any] | None = None) -> 
         *_unknown_keys(config, config if base is None else base),
         *_component_faults(config, ""),
         *_value_faults(config),
+        *_number_faults(config, ""),
     ]:
         faults.add(fault)
     faults.raise_if_any(ConfigurationError)
@@ -125,3 +128,12 @@ def _value_faults(config: dict[str, Any]) -> Iterator[str]:
         fault = setting.fault(name, value)
         if fault:
             yield fault
+
+
+def _number_faults(node: Any, path: str) -> Iterator[str]:
+    """Yields a fault for every number that is infinite or NaN."""
+    children = node if isinstance(node, dict) else dict(enumerate(node)) if isinstance(node, list | tuple) else {}
+    for key, value in children.items():
+        yield from _number_faults(value, f"{path}{SEPARATOR}{key}" if path else str(key))
+    if isinstance(node, float) and not math.isfinite(node):
+        yield f"{path}: expected a finite number, got {node}."

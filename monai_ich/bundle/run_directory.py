@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,6 +80,15 @@ class RunDirectory:
     @property
     def provenance(self) -> Path:
         return self.path / "provenance.json"
+
+    def read_results(self) -> dict[str, Any]:
+        """What `results.json` holds: `epoch`, `threshold`, and each test set's `metrics`, NaN where not defined."""
+        content = json.loads(self.results.read_text(encoding="utf-8"))
+        content["metrics"] = {
+            name: {metric: math.nan if value is None else value for metric, value in values.items()}
+            for name, values in content["metrics"].items()
+        }
+        return content
 
 
 def open_run_directory(

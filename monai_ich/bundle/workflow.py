@@ -17,8 +17,8 @@ from monai.bundle import ConfigParser
 from monai.utils import ensure_tuple
 
 from monai_ich.bundle.checks import check_config
-from monai_ich.utils.console import console
-from monai_ich.utils.errors import ConfigurationError, MonaiIchError
+from monai_ich.utils.errors import ConfigurationError
+from monai_ich.utils.failures import show_failure
 
 # Third-party messages that tell a user of this program nothing to act on, each by its own words.
 IRRELEVANT_WARNINGS = (
@@ -86,14 +86,5 @@ def start() -> None:
 
 def _show_failure(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Prints only the message of an error that is the user's to mend; anything else keeps its traceback."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, MonaiIchError):
-            console.print(f"\n[bold red]{type(cause).__name__}[/]: ", end="")
-            console.print(str(cause), markup=False, soft_wrap=True)
-            return
-        if isinstance(cause, KeyboardInterrupt):
-            console.print("\nInterrupted.")
-            return
-        cause = cause.__cause__ or cause.__context__
-    traceback.print_exception(kind, error, trace)
+    if not show_failure(error):
+        traceback.print_exception(kind, error, trace)

@@ -10,13 +10,20 @@ import typer
 
 cli = typer.Typer(no_args_is_help=True, help="Bring data in: from files to a manifest without names.")
 
+_OWN_KEY = "~/.config/monai_ich/pseudonyms.key"
 _SOURCE = Annotated[Path, typer.Argument(help="Folder of the data, as downloaded or exported.")]
 _MANIFEST = Annotated[Path, typer.Option(help="CSV to write; its card goes beside it.")]
 _OUTPUT = Annotated[
-    Path | None, typer.Option(help="Folder for masks, links and reports; data/<manifest> if not given.")
+    Path | None,
+    typer.Option(
+        "--output-dir", "--output", help="Folder for masks, links and reports.", show_default="data/<manifest's name>"
+    ),
 ]
-_WORKERS = Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")]
-_KEY = Annotated[Path | None, typer.Option(help="Key of the pseudonyms; ~/.config/monai_ich if not given.")]
+_WORKERS = Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a core")]
+_KEY = Annotated[
+    Path | None,
+    typer.Option(help="File with the key of the pseudonyms; made where there is none.", show_default=_OWN_KEY),
+]
 
 
 @cli.command("dicom")
@@ -36,11 +43,13 @@ def import_dicom(
     masks: Annotated[Path | None, typer.Option(help="Folder of NIfTI, DICOM SEG, PNG or NPY masks.")] = None,
     segment: Annotated[str, typer.Option(help="Segment label, where a DICOM SEG has several.")] = "",
     files: Annotated[str, typer.Option(help="refer to the files, link them, or copy them under pseudonyms.")] = "refer",
-    description: Annotated[str, typer.Option(help="Regular expression of the series descriptions to take.")] = "",
+    series_description: Annotated[
+        str, typer.Option(help="Regular expression: take the series whose Series Description matches.")
+    ] = "",
     allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Take unevenly spaced series.")] = False,
     allow_derived: Annotated[bool, typer.Option("--allow-derived", help="Take derived images.")] = False,
     allow_burnt_in: Annotated[bool, typer.Option("--allow-burnt-in", help="Take images with burnt-in text.")] = False,
-    name: Annotated[str, typer.Option(help="Name of the data, for the card.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the data, for the card.", show_default="the manifest's name")] = "",
     licence: Annotated[str, typer.Option(help="Terms of the data, for the card.")] = "not stated",
     key_file: _KEY = None,
     workers: _WORKERS = None,
@@ -63,7 +72,7 @@ def import_dicom(
         positives=positives,
         masks=masks,
         files=files,
-        scan=ScanOptions(allow_derived=allow_derived, allow_burnt_in=allow_burnt_in, description=description),
+        scan=ScanOptions(allow_derived=allow_derived, allow_burnt_in=allow_burnt_in, description=series_description),
         segment=segment,
         allow_gaps=allow_gaps,
         workers=workers,
@@ -71,20 +80,18 @@ def import_dicom(
     report_import(run_import(request))
 
 
-@cli.command("physionet")
-def import_physionet(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
-    """Import PhysioNet CT-ICH: release 1.3.1, or the older one of JPEG files."""
-    from monai_ich.apps.importing import import_public_set
+def _add_public_set(name: str, about: str) -> None:
+    @cli.command(name, help=about)
+    def import_set(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
+        from monai_ich.apps.importing import import_public_set
 
-    import_public_set("physionet", source, manifest, output, workers)
+        import_public_set(name, source, manifest, output, workers)
 
 
-@cli.command("rsna")
-def import_rsna(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
-    """Import RSNA 2019: stage_2_train and its table."""
-    from monai_ich.apps.importing import import_public_set
-
-    import_public_set("rsna", source, manifest, output, workers)
+_add_public_set("physionet", "Import PhysioNet CT-ICH: release 1.3.1, or the older one of JPEG files.")
+_add_public_set("rsna", "Import RSNA 2019: stage_2_train and its table.")
+_add_public_set("bhsd", "Import BHSD: masks of five types of haemorrhage.")
+_add_public_set("instance", "Import INSTANCE 2022: masks of haemorrhage.")
 
 
 @cli.command("cq500")
@@ -99,22 +106,6 @@ def import_cq500(
     from monai_ich.apps.importing import import_public_set
 
     import_public_set("cq500", source, manifest, output, workers, slices=slices)
-
-
-@cli.command("bhsd")
-def import_bhsd(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
-    """Import BHSD: masks of five types of haemorrhage."""
-    from monai_ich.apps.importing import import_public_set
-
-    import_public_set("bhsd", source, manifest, output, workers)
-
-
-@cli.command("instance")
-def import_instance(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
-    """Import INSTANCE 2022."""
-    from monai_ich.apps.importing import import_public_set
-
-    import_public_set("instance", source, manifest, output, workers)
 
 
 @cli.command("locate")

@@ -9,8 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from monai_ich.utils.console import console
+from monai_ich.utils.lists import comma_list
 
 cli = typer.Typer()
+_QUOTED = """ or, with a comma in a name, as '5,"6, Bern"'"""
+_OWN_CARD = "as the manifest's own card says"
+_WORKERS = Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a core")]
+_DATASET_DIR = Annotated[Path | None, typer.Option(help="Folder of the images.", show_default="the card's")]
 
 
 @cli.command()
@@ -21,8 +26,10 @@ def phantom(
     manifest: Annotated[Path, typer.Option(help="CSV to write; its card goes beside it.")] = Path(
         "data_manifests/phantom.csv"
     ),
-    seed: Annotated[int | None, typer.Option(min=0, help="Of another phantom; the same gives the same bytes.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="The same seed gives the same bytes.", show_default="the demo's")
+    ] = None,
+    workers: _WORKERS = None,
 ) -> None:
     """Make the head-CT phantom: 11 hospitals, DICOM series, masks for hospitals 1-4, manifest and truth."""
     from monai_ich.data import PhantomSpec, generate_phantom
@@ -38,20 +45,44 @@ def split(
     output: Annotated[Path, typer.Option(help="CSV to write; its card goes beside it. kfold: <name>-fold0.csv, ...")],
     protocol: Annotated[str, typer.Option(help="paper, patient, hospital or kfold.")] = "patient",
     marker: Annotated[str, typer.Option(help="The marker whose classes are balanced.")] = "hypodensity",
-    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
-    test_fraction: Annotated[float | None, typer.Option(help="paper, patient: share of the test set.")] = None,
-    val_fraction: Annotated[float | None, typer.Option(help="All but kfold: validation's share of the rest.")] = None,
-    held_out: Annotated[str | None, typer.Option(help="hospital, patient: hospitals to test on, as 5,6,7.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of every draw.")] = 0,
+    test_fraction: Annotated[
+        float | None,
+        typer.Option(
+            help="paper, patient: share of the test hospital's slices, or of the patients, to test on.",
+            show_default="paper 0.1, patient 0.2",
+        ),
+    ] = None,
+    val_fraction: Annotated[
+        float | None, typer.Option(help="All but kfold: validation's share of the rest.", show_default="0.2")
+    ] = None,
+    held_out: Annotated[
+        str | None, typer.Option(help=f"hospital, patient: hospitals to test on, as 5,6,7{_QUOTED}.")
+    ] = None,
     separate: Annotated[bool, typer.Option("--separate", help="hospital: a test set for each of them.")] = False,
-    folds: Annotated[int | None, typer.Option(help="kfold: how many.")] = None,
-    fold: Annotated[int | None, typer.Option(help="kfold: write this one only, from 0.")] = None,
-    train_hospitals: Annotated[str | None, typer.Option(help="paper: hospitals to train on, as 1,2,3,4.")] = None,
-    test_hospital: Annotated[str | None, typer.Option(help="paper: the one that the first test set is from.")] = None,
-    name: Annotated[str | None, typer.Option(help="For the card; the manifest's own card's if not given.")] = None,
-    description: Annotated[str | None, typer.Option(help="The same.")] = None,
-    licence: Annotated[str | None, typer.Option(help="The same.")] = None,
-    dataset_dir: Annotated[Path | None, typer.Option(help="The same: folder of the images.")] = None,
-    window_hu: Annotated[tuple[float, float] | None, typer.Option(help="The same: level and width; or 40 80.")] = None,
+    folds: Annotated[int | None, typer.Option(help="kfold: how many.", show_default="5")] = None,
+    fold: Annotated[int | None, typer.Option(help="kfold: write this one only, from 0.", show_default="all")] = None,
+    train_hospitals: Annotated[
+        str | None,
+        typer.Option(help=f"paper: hospitals to train on, as 1,2,3,4{_QUOTED}.", show_default="1,2,3,4"),
+    ] = None,
+    test_hospital: Annotated[
+        str | None, typer.Option(help="paper: the one that the first test set is from.", show_default="1")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the data, for the card.", show_default=_OWN_CARD)] = None,
+    description: Annotated[
+        str | None, typer.Option(help="What the data are, for the card.", show_default=_OWN_CARD)
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Terms of the data, for the card.", show_default=_OWN_CARD)
+    ] = None,
+    dataset_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the images, for the card.", show_default=_OWN_CARD)
+    ] = None,
+    window_hu: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Level and width in HU, for the card.", show_default=f"{_OWN_CARD}, or else 40 80"),
+    ] = None,
     force: Annotated[bool, typer.Option(help="Replace files that are there already.")] = False,
 ) -> None:
     """Assign a manifest's splits by a protocol, show the counts, and write the result as a new manifest."""
@@ -67,7 +98,7 @@ def split(
 
 
 def _listed(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    return None if text is None else comma_list(text)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +109,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 def check(
     manifest: Annotated[Path, typer.Argument(help="The manifest's CSV.")],
     marker: Annotated[str, typer.Option(help="The marker to classify.")] = "hypodensity",
-    dataset_dir: Annotated[Path | None, typer.Option(help="Folder of the images; the card's if not given.")] = None,
+    dataset_dir: _DATASET_DIR = None,
 ) -> None:
     """Check a manifest as training would, and show its counts."""
     from monai_ich.apps.checking import check_manifest
@@ -90,12 +121,12 @@ def check(
 def audit(
     manifest: Annotated[Path, typer.Argument(help="The manifest's CSV; the report is written beside it.")],
     marker: Annotated[str, typer.Option(help="The marker to classify.")] = "hypodensity",
-    dataset_dir: Annotated[Path | None, typer.Option(help="Folder of the images; the card's if not given.")] = None,
+    dataset_dir: _DATASET_DIR = None,
     pixels: Annotated[bool, typer.Option(help="--no-pixels: the table alone, neither headers nor images.")] = True,
     pictures: Annotated[bool, typer.Option(help="--no-pictures: no slices in the HTML page.")] = True,
     strict: Annotated[bool, typer.Option(help="Warnings, too, end with status 1.")] = False,
     cache_dir: Annotated[Path, typer.Option(help="Keeps what was computed of each slice.")] = Path("data/cache"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")] = None,
+    workers: _WORKERS = None,
 ) -> None:
     """Audit a manifest: leaks, shortcuts, imbalance, masks, power. Exit status 2: fatal; 1: warnings with --strict."""
     from monai_ich.apps.audit.command import AuditRequest, audit_manifest

@@ -41,13 +41,18 @@ def predict_example(
 def gradcam(
     run: Annotated[Path, typer.Argument(help="A run's directory, such as runs/mtl-...")],
     source: Annotated[
-        Path | None, typer.Argument(help="A DICOM file, a folder or a volume; the run's test sets if not given.")
+        Path | None,
+        typer.Argument(
+            help="A DICOM file, a folder of DICOM slices, or a NIfTI volume.", show_default="the run's test sets"
+        ),
     ] = None,
-    output_dir: Annotated[Path | None, typer.Option(help="Folder for the results; <run>/gradcam if not given.")] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Folder for the results.", show_default="<run>/gradcam")
+    ] = None,
     slices: Annotated[int, typer.Option(min=1, help="Slices to draw with the marker, and as many without.")] = 4,
     head: Annotated[str, typer.Option(help="cls: the marker's logit; seg: the haematoma's, over the slice.")] = "cls",
-    marker: Annotated[str, typer.Option(help="The marker; the run's first if not given.")] = "",
-    layer: Annotated[str, typer.Option(help="A module of the network; docs/gradcam.md says which if not given.")] = "",
+    marker: Annotated[str, typer.Option(help="The marker.", show_default="the run's first")] = "",
+    layer: Annotated[str, typer.Option(help="A module of the network.", show_default="see docs/gradcam.md")] = "",
     method: Annotated[str, typer.Option(help="hirescam, gradcam or gradcam++.")] = "hirescam",
     against: Annotated[bool, typer.Option("--against", help="What speaks against the marker.")] = False,
 ) -> None:
@@ -63,15 +68,22 @@ def gradcam(
 def table(
     output_dir: Annotated[Path, typer.Option(help="Folder of the table and its runs.")] = Path("tables/table1"),
     rows: Annotated[
-        list[str] | None, typer.Option(help="Rows by name or file, also overlays of your own; repeat, or use commas.")
+        list[str] | None,
+        typer.Option(
+            help="Rows by name or file, also overlays of your own; repeat, or use commas.", show_default="all"
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs a row, seeds 0, 1, ...; the paper has five.")] = 5,
-    manifest: Annotated[str, typer.Option(help="The manifest's CSV; the config's if not given.")] = "",
+    manifest: Annotated[str, typer.Option(help="The manifest's CSV.", show_default="the config's")] = "",
     recipe: Annotated[str, typer.Option(help="demo: minutes a run on a CPU; paper: section 4.2.")] = "demo",
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value for every run; repeat.")] = None,
-    reference: Annotated[str, typer.Option(help="The row compared with; Swin Transformer if not given.")] = "",
-    seg_reference: Annotated[str, typer.Option(help="The same for the IoU; Swin-Unet if not given.")] = "",
-    marker: Annotated[str, typer.Option(help="The marker of the columns; the first if not given.")] = "",
+    reference: Annotated[
+        str, typer.Option(help="The row that classifiers are compared with.", show_default="Swin Transformer")
+    ] = "",
+    seg_reference: Annotated[
+        str, typer.Option(help="The row that the IoU is compared with.", show_default="Swin-Unet")
+    ] = "",
+    marker: Annotated[str, typer.Option(help="The marker of the columns.", show_default="the first")] = "",
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of patients.")] = 2000,
     bundle: Annotated[Path, typer.Option(help="Folder of the rows' configs.")] = Path("bundles/mtl"),
     train: Annotated[bool, typer.Option(help="--no-train: only the table, from saved predictions.")] = True,
@@ -89,7 +101,9 @@ def table(
 def export(
     run: Annotated[Path, typer.Argument(help="A complete run's directory.")],
     output: Annotated[Path, typer.Argument(help="Folder to make, a MONAI bundle; its zip goes beside it.")],
-    manifest: Annotated[Path | None, typer.Option(help="The run's manifest; as it was trained if not given.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="The run's manifest, where it is now.", show_default="where it was trained")
+    ] = None,
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = "1.0.0",
     force: Annotated[bool, typer.Option(help="Replace a bundle that is there already.")] = False,
 ) -> None:

@@ -106,9 +106,11 @@ class ArrayCache:
                 pass  # no locks here
             yield claimed
         finally:
-            if claimed:
-                path.unlink(missing_ok=True)
-            os.close(handle)
+            try:
+                if claimed:
+                    path.unlink(missing_ok=True)
+            finally:
+                os.close(handle)  # lets the lock go
 
     def _path(self, name: str, field: str) -> Path:
         assert self.folder is not None

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from monai_ich.utils.errors import FaultList, ManifestError, shown
+from monai_ich.utils.files import json_text
 
 CARD_KEYS = ("name", "description", "licence", "dataset_dir", "window_hu", "protocol", "counts", "sha256", "created_by")
 
@@ -19,6 +21,22 @@ _LONGEST_PATH = 4096
 def card_path(csv_path: Path) -> Path:
     """The card's path: the manifest's own with the suffix `.json`."""
     return Path(csv_path).with_suffix(".json")
+
+
+def add_place_faults(csv_path: Path, faults: FaultList) -> None:
+    """Adds what keeps a manifest from being written there, before long work; its folder is made."""
+    if csv_path.suffix != ".csv":
+        faults.add(f"the manifest is to be {csv_path}; expected a file name that ends with .csv")
+        return
+    try:
+        csv_path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        faults.add(f"the manifest's folder {csv_path.parent} cannot be made ({error.strerror}); name another")
+        return
+    if csv_path.is_dir() or not os.access(csv_path.parent, os.W_OK):
+        faults.add(
+            f"the manifest {csv_path} cannot be written there; name another, or correct the folder's permissions"
+        )
 
 
 def sha256_of(data: bytes) -> str:
@@ -92,4 +110,4 @@ def is_path(value: object) -> TypeGuard[str]:
 
 def dump_card(card: Any) -> bytes:
     """The card's bytes: the same card gives the same bytes."""
-    return (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json_text(card, ensure_ascii=False) + "\n").encode()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from monai_ich.data.manifest_card import add_place_faults
 from monai_ich.importers.assembly import (
     PROGRESS_FOLDER,
     Card,
@@ -129,6 +130,7 @@ def check_request(request: DicomRequest) -> None:
     for what, folder in (("source", request.source), ("masks", request.masks)):
         if folder is not None and not folder.is_dir():
             faults.add(f"{what}: there is no folder {folder}; correct the path")
+    add_place_faults(request.manifest, faults)
     if request.files not in FILE_WAYS:
         faults.add(f"files is {request.files!r}; expected one of {', '.join(FILE_WAYS)}")
     if request.positives not in POSITIVES:
@@ -144,7 +146,7 @@ def check_request(request: DicomRequest) -> None:
     try:
         re.compile(request.scan.description)
     except re.error as error:
-        faults.add(f"description is {request.scan.description!r}, which is no regular expression ({error})")
+        faults.add(f"series description is {request.scan.description!r}, which is no regular expression ({error})")
     faults.raise_if_any(ConfigurationError)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from monai_ich.data.caching import available_cores, map_in_processes
 from monai_ich.utils.console import progress_bar
-from monai_ich.utils.files import replace_file
+from monai_ich.utils.files import replace_json
 
 
 class Item(Protocol):
@@ -80,7 +80,7 @@ class Records:
 
     def store(self, item: Item, result: dict[str, Any]) -> None:
         """Keeps the result."""
-        replace_file(self._path(item), json.dumps({"state": item.state, "result": result}).encode())
+        replace_json(self._path(item), {"state": item.state, "result": result}, indent=None)
 
     def _path(self, item: Item) -> Path:
         return self.folder / item.name[:2] / f"{item.name}.json"  # no folder gets too many files

@@ -257,7 +257,7 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
         if count == 1:
             stored = pixel_array(dataset, decoding_plugin=plugin)[None]
         elif list(numbers) == list(range(count)):
-            return pixel_array(dataset, decoding_plugin=plugin)
+            stored = pixel_array(dataset, decoding_plugin=plugin)
         else:
             stored = np.stack([pixel_array(dataset, index=number, decoding_plugin=plugin) for number in numbers])
     if stored.ndim != 3:

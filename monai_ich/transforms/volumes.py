@@ -111,7 +111,8 @@ def _refuse_oversized(path: Path) -> None:
     needed = math.prod(shape) * header.GetComponentSize() * header.GetNumberOfComponents()
     if needed > path.stat().st_size * _MOST_PACKED:
         raise ImageReadError(
-            f"{path}: cannot be decoded: its header gives {shape} voxels, more than the file can hold."
+            f"{path}: cannot be decoded: its header gives {shape} voxels, {needed} bytes, more than the file can hold. "
+            "Copy it again from its source; a file whose data lie elsewhere is named .mhd or .nhdr."
         )
 
 

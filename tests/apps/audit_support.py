@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from sklearn.model_selection import StratifiedGroupKFold
+from support import strict_json
 
 from monai_ich.apps.audit.command import AuditRequest, audit_manifest
 from monai_ich.data import PhantomSpec, generate_phantom, read_manifest, write_manifest
@@ -78,7 +78,7 @@ class Planted:
         status = audit_manifest(
             AuditRequest(self.path, **{"cache_dir": self.cache, "workers": 1, "pictures": False, **options})
         )
-        return status, json.loads(self.path.with_suffix(".audit.json").read_text())
+        return status, strict_json(self.path.with_suffix(".audit.json"))
 
     def page(self) -> str:
         return self.path.with_suffix(".audit.html").read_text()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from audit_support import Planted, findings
 from scipy import ndimage
+from support import strict_json
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
@@ -161,7 +161,7 @@ def test_a_table_that_does_not_fit_the_schema(planted: Planted) -> None:
     planted.path.write_text(planted.path.read_text().replace(",train,", ",MUELLER^ANNA,", 1))
     result = CliRunner().invoke(cli, ["audit", str(planted.path)])
     assert result.exit_code == 2
-    report = json.loads(planted.path.with_suffix(".audit.json").read_text())
+    report = strict_json(planted.path.with_suffix(".audit.json"))
     assert [(f["check"], f["severity"]) for f in report["findings"]] == [("schema", "fatal")]
     assert "MUELLER" not in planted.path.with_suffix(".audit.json").read_text() + planted.page()
     with pytest.raises(ManifestError, match="no manifest at"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-import json
 import re
 import socket
 import zipfile
@@ -22,7 +21,7 @@ import torch
 from export_support import run_alone
 from monai.bundle import ConfigParser
 from pydicom.data import get_testdata_file
-from support import ROOT
+from support import ROOT, strict_json
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
@@ -101,7 +100,7 @@ def test_the_unpacked_zip_predicts_what_the_run_predicts(
     masks = [nib.load(folder / "mask.nii.gz") for folder in (there, tmp_path)]
     np.testing.assert_array_equal(masks[0].dataobj, masks[1].dataobj)
     np.testing.assert_array_equal(masks[0].affine, masks[1].affine)
-    studies = [json.loads((folder / "study.json").read_text()) for folder in (there, tmp_path)]
+    studies = [strict_json(folder / "study.json") for folder in (there, tmp_path)]
     weights = elsewhere / "ich_markers/models/model.pt"
     assert studies[0].pop("checkpoint_sha256") == hashlib.sha256(weights.read_bytes()).hexdigest()
     studies[1].pop("checkpoint_sha256")
@@ -147,8 +146,7 @@ OF_A_TENSOR |= {"channel_def"}
 
 
 def test_the_metadata_describe_this_very_network(exported: Path, tiny_phantom: Path) -> None:
-    text = (exported / "configs/metadata.json").read_text()
-    meta = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    meta = strict_json(exported / "configs/metadata.json")
     assert set(meta) >= MANDATORY
     inputs, outputs = meta["network_data_format"]["inputs"], meta["network_data_format"]["outputs"]
     for tensor in [*inputs.values(), *outputs.values()]:

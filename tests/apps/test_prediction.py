@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch
 from monai.bundle import run as run_bundle
 from monai.data import ITKReader
 from pydicom.data import get_testdata_file
+from support import strict_json
 
 from monai_ich.apps import predict_with_run
 from monai_ich.apps.prediction import newest_complete_run
@@ -48,7 +48,7 @@ def phantom_series(tiny_phantom: Path) -> Path:
 
 def test_the_real_slice_gets_probabilities_and_a_mask(real_slice: Path, tiny_run: Path) -> None:
     slices = pd.read_csv(real_slice / "slices.csv")
-    study = json.loads((real_slice / "study.json").read_text())
+    study = strict_json(real_slice / "study.json")
     assert len(slices) == 1
     assert 0 <= slices["probability_hypodensity"][0] <= 1
     assert study["probabilities"]["hypodensity"] == slices["probability_hypodensity"].max()
@@ -115,9 +115,7 @@ def test_the_volume_is_the_mask_s_in_millilitres(tiny_run: Path, phantom_series:
     predict_with_run(tiny_run, phantom_series, tmp_path)
     mask = nib.load(tmp_path / "mask.nii.gz")
     millilitres = float(np.asarray(mask.dataobj).sum()) * abs(np.linalg.det(mask.affine[:3, :3])) / 1000
-    assert json.loads((tmp_path / "study.json").read_text())["haematoma_volume_ml"] == pytest.approx(
-        millilitres, abs=1e-3
-    )
+    assert strict_json(tmp_path / "study.json")["haematoma_volume_ml"] == pytest.approx(millilitres, abs=1e-3)
 
 
 def test_the_literal_command_does_the_same(tiny_run: Path, real_slice: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from monai_ich.__main__ import cli
 from monai_ich.apps.splitting import SplitRequest, split_manifest
 from monai_ich.data import protocol_counts, read_manifest
-from monai_ich.utils.errors import ManifestError
+from monai_ich.utils.errors import ConfigurationError, ManifestError
 
 CARD = {"name": "Mine", "description": "Mine.", "licence": "CC0-1.0", "dataset_dir": "."}
 HOSPITALS = range(1, 7)
@@ -173,6 +173,26 @@ def test_nothing_is_overwritten_unless_asked(unsplit: Path) -> None:
     assert len(list(unsplit.parent.glob("taken*"))) == 6
     split_manifest(SplitRequest(unsplit, unsplit, card=card, force=True))
     assert set(read_manifest(unsplit).frame["split"]) == {"train", "val", "test"}
+
+
+def test_hospitals_with_commas_in_their_names_are_given_in_quotes(unsplit: Path) -> None:
+    frame = pd.read_csv(unsplit, dtype=str, keep_default_na=False)
+    frame["hospital"] = frame["hospital"].replace({"5": "Inselspital, Bern", "1": "Anna, Wien"})
+    frame.to_csv(unsplit, index=False)
+    output, card = unsplit.parent / "mine.csv", card_options(unsplit.parent)
+    run(unsplit, "--output", output, "--protocol=hospital", "--held-out", '"Inselspital, Bern", 6', *card)
+    table = read_manifest(output).frame
+    assert set(table.loc[table["split"].str.startswith("test"), "hospital"]) == {"Inselspital, Bern", "6"}
+    paper = ["--protocol=paper", "--test-fraction=0.5", "--train-hospitals", '2,"Anna, Wien"']
+    run(unsplit, "--output", output, "--force", *paper, "--test-hospital", "Anna, Wien", *card)
+    table = read_manifest(output).frame
+    assert set(table.loc[table["split"] == "train", "hospital"]) == {"2", "Anna, Wien"}
+
+
+def test_a_quote_that_is_not_closed_is_refused(unsplit: Path) -> None:
+    options = ["split", str(unsplit), "--output", str(unsplit.parent / "x.csv"), "--held-out", '5,"6']
+    with pytest.raises(ConfigurationError, match=r"expected names separated by commas.*got '5,\"6'"):
+        CliRunner().invoke(cli, options, catch_exceptions=False)
 
 
 def test_a_request_that_makes_no_sense_is_refused_before_anything_is_read(tmp_path: Path) -> None:

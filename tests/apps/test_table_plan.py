@@ -51,6 +51,7 @@ def test_rows_are_chosen_by_name_or_file() -> None:
     found = find_rows(BUNDLE)
     chosen = choose_rows(found, ["mtl-swin-unet (CLS+seg), swin_unet", "Swin-Unet"])
     assert [row.name for row in chosen] == ["Swin-Unet", "MTL-Swin-Unet (cls+seg)"]
+    assert choose_rows(found, ['"Swin-Unet", u_net']) == choose_rows(found, ["U-Net", "Swin-Unet"])
     assert choose_rows(found, []) == list(found.values())
     with pytest.raises(ConfigurationError) as caught:
         choose_rows(found, ["Swin-Unets", "zzz"])

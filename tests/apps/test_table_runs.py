@@ -18,6 +18,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+from support import strict_json
 from table_support import in_process
 
 from monai_ich.apps.table.command import TableRequest, make_table
@@ -83,7 +84,9 @@ def figures(output_dir: Path) -> bytes:
 
 
 def test_a_table_holds_all_rows_and_runs_and_is_tracked(table: TableRequest, tiny_settings: dict[str, Any]) -> None:
-    content = json.loads((table.output_dir / "table.json").read_text())
+    for file in table.output_dir.rglob("*.json"):
+        strict_json(file)
+    content = strict_json(table.output_dir / "table.json")
     assert content["rows"] == [{"row": row, "seeds": [0, 1]} for row in ROWS]
     folders = [table.output_dir / f"runs/mtl-swin-unet-cls-seg/seed{seed}" for seed in range(2)]
     results = [json.loads((folder / "results.json").read_text())["metrics"] for folder in folders]
@@ -171,7 +174,7 @@ def test_the_command_killed_alone_leaves_a_run_that_the_next_one_waits_for(
     options += ["--manifest", request.manifest, *(part for text in request.settings for part in ("--set", text))]
     run_dir = request.output_dir / "runs/swin-transformer/seed0"
     with subprocess.Popen([sys.executable, "-m", "monai_ich", "table", *options]) as command:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not (run_dir / "train.json").is_file() and time.monotonic() < deadline and command.poll() is None:
             time.sleep(0.01)
         assert command.poll() is None, "the command ended before it trained"
@@ -231,6 +234,8 @@ def test_other_settings_or_data_in_the_same_folder_are_refused_before_training(
     settings = [*table.settings, f"dataset_dir={source.parent / 'images'}"]
     with pytest.raises(ComparisonError, match=r"Swin Transformer, seed 0: manifest was \w{12}\.\.\., is \w{12}"):
         make_table(replace(table, manifest=str(other), settings=settings), never)
+    with pytest.raises(ConfigurationError, match=r"marker: 'hypodens' is not among hypodensity\. Did you mean"):
+        make_table(replace(table, output_dir=tmp_path / "x", analysis=Analysis(marker="hypodens")), never)
     with pytest.raises(ConfigurationError, match="reference: 'Swin-Unet' is not among"):
         make_table(replace(table, analysis=Analysis(reference="Swin-Unet")), never)
 

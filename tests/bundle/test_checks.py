@@ -59,6 +59,11 @@ def test_the_shipped_config_has_no_faults() -> None:
         ({"manifest": "mine.xlsx"}, "the path of a .csv file"),
         ({"markers": ["hypodense"]}, "Did you mean 'hypodensity'?"),
         ({"allow_findings": "yes"}, "allow_findings: expected true or false"),
+        ({"window": [float("nan"), 80]}, "window::0: expected a finite number, got nan"),
+        (
+            {"network_def::drop_path_rate": float("inf")},
+            "network_def::drop_path_rate: expected a finite number, got inf",
+        ),
         ({"loss_weights": {"cls": -1}}, "a number of at least 0 for every task"),
     ],
 )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.bundle import run as run_bundle
 from pydicom.data import get_testdata_file
-from support import ROOT
+from support import ROOT, strict_json
 
+from monai_ich.bundle import RunDirectory
 from monai_ich.data import Draw
 from monai_ich.handlers import DivergedError
 from monai_ich.metrics import PredictionTable
@@ -88,8 +90,17 @@ def test_a_run_is_tracked_from_losses_to_figures(tiny_run: Path, tiny_settings: 
     }
 
 
+def test_every_json_file_of_a_run_is_strict(tiny_run: Path) -> None:
+    files = {path.relative_to(tiny_run).as_posix(): strict_json(path) for path in tiny_run.rglob("*.json")}
+    assert files.keys() >= {"train.json", "results.json", "provenance.json", "mlflow.json"}
+    metrics = PredictionTable.from_csv(tiny_run / "predictions/test_hospitals_5_11.csv").metrics()
+    undefined = [name for name, value in metrics.items() if math.isnan(value)]
+    assert undefined, "the test needs a metric that is not defined"
+    assert all(files["results.json"]["metrics"]["test_hospitals_5_11"][name] is None for name in undefined)
+
+
 def test_saved_predictions_are_the_source_of_the_metrics(tiny_run: Path) -> None:
-    results = json.loads((tiny_run / "results.json").read_text())["metrics"]
+    results = RunDirectory(tiny_run, resuming=False).read_results()["metrics"]
     for name, metrics in results.items():
         again = PredictionTable.from_csv(tiny_run / "predictions" / f"{name}.csv").metrics()
         assert again == pytest.approx(metrics, nan_ok=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,16 @@ def test_a_complete_run_is_not_overwritten_but_can_be_extended(tmp_path: Path) -
         _open(tmp_path, run_dir=str(tmp_path / "x"))
     assert _open(tmp_path, {**CONFIG, "max_epochs": 4}, run_dir=str(tmp_path / "x")).resuming
     assert not run.results.exists()
+
+
+def test_results_are_read_with_nan_where_not_defined(tmp_path: Path) -> None:
+    """null, and the bare NaN of runs that version 0.1 made."""
+    run = _open(tmp_path, run_dir=str(tmp_path / "x"))
+    run.results.write_text('{"epoch": 2, "threshold": 0.5, "metrics": {"test": {"n": 3, "auc": null, "f1": NaN}}}')
+    results = run.read_results()
+    assert (results["epoch"], results["threshold"], results["metrics"]["test"]["n"]) == (2, 0.5, 3)
+    assert math.isnan(results["metrics"]["test"]["auc"])
+    assert math.isnan(results["metrics"]["test"]["f1"])
 
 
 def test_nothing_to_resume_is_said(tmp_path: Path) -> None:

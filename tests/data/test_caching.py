@@ -115,6 +115,18 @@ def test_a_kill_within_a_claim_leaves_no_lock(cache: ArrayCache) -> None:
         assert claimed
 
 
+def test_a_lock_whose_file_cannot_be_removed_is_let_go(cache: ArrayCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(PermissionError), cache.claim("y"):
+        pass
+    monkeypatch.undo()
+    with cache.claim("y", wait=False) as claimed:
+        assert claimed
+
+
 def test_a_full_disk_is_named_and_loses_nothing(cache: ArrayCache) -> None:
     """A limit of the operating system on the size of files, which ends writing as a full disk does."""
 

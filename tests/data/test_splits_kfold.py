@@ -66,6 +66,18 @@ def test_few_patients_without_a_positive_slice_do_not_stand_in_the_way() -> None
     assert sorted(sum(patients_of_class(table, "test")) for table in tables) == [1, 1, 1, 1, 1, 2]
 
 
+def test_no_fold_is_made_up_of_the_few_patients_without_a_positive_slice() -> None:
+    """Nine patients in six folds: three folds hold one patient, who must be a positive one."""
+    patients = [f"p{number}" for number in range(9)]
+    frame = pd.DataFrame(
+        [(patient, label) for patient in patients for label in ((0, 1) if patient != "p4" else (0,))],
+        columns=["patient_id", "hypodensity"],
+    ).assign(hospital="1", split="", key=lambda table: [f"k{number:02d}" for number in table.index])
+    for seed in range(10):
+        tables = [kfold_protocol(frame, folds=6, fold=fold, seed=seed) for fold in range(6)]
+        assert sorted(patients_of_class(table, "test") for table in tables) == [(1, 0)] * 3 + [(1, 1)] + [(2, 0)] * 2
+
+
 def test_impossible_requests_say_why() -> None:
     frame = cohort(2)
     positive = frame["hospital"].isin(["1", "2"])

@@ -76,7 +76,8 @@ def test_the_numbers_of_the_paper() -> None:
         key=[f"{i:06d}" for i in range(11_780)],
         hypodensity=rng.random(11_780) < 0.117,
     )
-    counts = protocol_counts(paper_protocol(frame.astype({"hypodensity": int})), ["hypodensity"])
+    drawn = paper_protocol(frame.astype({"hypodensity": int}), train_hospitals=("1", "2"))
+    counts = protocol_counts(drawn, ["hypodensity"])
     assert counts[TEST_A]["slices"] == counts[TEST_B]["slices"] == 179
     assert counts["train"]["slices"] + counts["val"]["slices"] == 9912 - 179
 
@@ -110,14 +111,20 @@ def test_impossible_draws_say_why() -> None:
         paper_protocol(frame.assign(hypodensity=frame["hypodensity"].where(inside, 0)))
     with pytest.raises(ManifestError, match=r"test B needs \d+ positive slices .* other hospitals have 0 of 0"):
         paper_protocol(frame[inside])
-    with pytest.raises(ManifestError, match="test A would be empty: hospital 1 has 0 slices"):
-        paper_protocol(frame[frame["hospital"] != "1"])
+    with pytest.raises(ManifestError, match="test A would be empty: hospital 1 has 4 slices"):
+        paper_protocol(pd.concat([frame[frame["hospital"] == "1"].iloc[:4], frame[frame["hospital"] != "1"]]))
     with pytest.raises(ManifestError, match="1 slices of the training hospitals are left"):
         paper_protocol(
             pd.concat([frame[frame["hospital"] == "1"].iloc[:4], frame[~inside]]),
             train_hospitals=["1"],
             test_fraction=0.8,
         )
+
+
+def test_a_training_hospital_that_is_not_there_is_refused() -> None:
+    """Misspelt, its slices would be drawn for test B instead."""
+    with pytest.raises(ManifestError, match=r"training hospital '22' has no slice.*Did you mean '2'\?"):
+        paper_protocol(slices(), train_hospitals=("1", "22"))
 
 
 def test_requests_that_make_no_sense_are_refused_together() -> None:

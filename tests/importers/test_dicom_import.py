@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import highdicom
@@ -26,6 +25,7 @@ from importer_support import (
 from PIL import Image
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
+from support import strict_json
 
 from monai_ich.importers import import_dicom
 from monai_ich.transforms import LoadSlicesd
@@ -260,7 +260,7 @@ def test_enhanced_multi_frame(tmp_path: Path) -> None:
 def test_the_card_and_the_series_table(tmp_path: Path) -> None:
     write_study(tmp_path / "export", bleeding_patient(2))
     result = import_dicom(request(tmp_path))
-    card = json.loads(result.manifest.with_suffix(".json").read_text())
+    card = strict_json(result.manifest.with_suffix(".json"))
     assert (card["name"], card["protocol"]["importer"]) == ("Test", "dicom")
     series = pd.read_csv(result.reports / "series.csv").iloc[0]
     header = pydicom.dcmread(next((tmp_path / "export").rglob("*.dcm")))

@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Pretrained encoders: four layouts of one model, what does not fit, mirroring, the receipt, and broken files."""
+"""Pretrained encoders: four layouts of one model, what does not fit, mirroring, and the receipt."""
 
 from __future__ import annotations
 
@@ -8,82 +8,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError
 from monai.networks.nets.swin_unetr import SwinTransformer
-from networks_support import standardised
+from networks_support import State, save, standardised
 from safetensors.torch import save_file
-from torch import Tensor
+from swin_layouts import SHAPE, build, hugging_face, official, parameters, random_state, timm
 
-from monai_ich.networks import MultiTaskNet, SwinDecoder, SwinEncoder, load_pretrained_encoder, pretrained_files
+from monai_ich.networks import MultiTaskNet, SwinDecoder, load_pretrained_encoder
 from monai_ich.networks.layouts.swin import resample_bias_table
-from monai_ich.utils.errors import PretrainedWeightsError
-
-State = dict[str, Tensor]
-SHAPE = {"embed_dim": 12, "num_heads": (1, 2, 2, 4)}
-
-
-def build(**changes: object) -> SwinEncoder:
-    settings = {"in_channels": 3, "depths": (2, 2, 4, 2), "window_size": 4, **SHAPE}
-    return SwinEncoder(**{**settings, **changes})
-
-
-def parameters(encoder: torch.nn.Module) -> State:
-    return {name: parameter.detach().clone() for name, parameter in encoder.named_parameters()}
 
 
 @pytest.fixture(scope="module")
 def source() -> State:
-    generator = torch.Generator().manual_seed(0)
-    return {name: torch.randn(value.shape, generator=generator) for name, value in parameters(build()).items()}
-
-
-def official(state: State) -> State:
-    renamed = {key.replace("mlp.linear", "mlp.fc"): value for key, value in state.items()}
-    extra = {"head.weight": torch.zeros(1000, 96), "head.bias": torch.zeros(1000)}
-    derived = {
-        "layers.0.blocks.0.attn.relative_position_index": torch.zeros(16, 16, dtype=torch.long),
-        "layers.0.blocks.1.attn_mask": torch.zeros(4, 16, 16),
-    }
-    return {**renamed, **extra, **derived}
-
-
-def timm(state: State) -> State:
-    def move(key: str) -> str:
-        found = re.match(r"layers\.(\d)\.downsample\.(.+)", key)
-        return f"layers.{int(found[1]) + 1}.downsample.{found[2]}" if found else key
-
-    renamed = {move(key).replace("mlp.linear", "mlp.fc"): value for key, value in state.items()}
-    return {**renamed, "head.fc.weight": torch.zeros(1000, 96), "head.fc.bias": torch.zeros(1000)}
-
-
-def hugging_face(state: State, prefix: str = "swin.") -> State:
-    names = {
-        "patch_embed.proj": "embeddings.patch_embeddings.projection",
-        "patch_embed.norm": "embeddings.norm",
-        "norm1": "layernorm_before",
-        "norm2": "layernorm_after",
-        "attn.proj": "attention.output.dense",
-        "attn.relative_position_bias_table": "attention.self.relative_position_bias_table",
-        "mlp.linear1": "intermediate.dense",
-        "mlp.linear2": "output.dense",
-    }
-    result: State = {"classifier.weight": torch.zeros(1000, 96), "classifier.bias": torch.zeros(1000)}
-    for key, value in state.items():
-        if "attn.qkv" in key:
-            for name, third in zip(("query", "key", "value"), value.chunk(3), strict=True):
-                result[f"{prefix}encoder.{key.replace('attn.qkv', f'attention.self.{name}')}"] = third.clone()
-            continue
-        new = f"layernorm.{key[5:]}" if key.startswith("norm.") else key
-        for ours, theirs in names.items():
-            if not key.startswith("norm."):
-                new = new.replace(ours, theirs)
-        result[prefix + ("encoder." if new.startswith("layers.") else "") + new] = value
-    return result
-
-
-def save(path: Path, content: object) -> Path:
-    torch.save(content, path)
-    return path
+    return random_state()
 
 
 @pytest.mark.parametrize(
@@ -203,18 +139,6 @@ def test_mirroring_can_be_switched_off(source: State, tmp_path: Path) -> None:
     assert all(torch.equal(value, before[name]) for name, value in parameters(network.heads).items())
 
 
-@pytest.mark.parametrize("kind", ["few_blocks", "other_width"])
-def test_too_little_is_an_error_and_changes_nothing(kind: str, source: State, tmp_path: Path) -> None:
-    network = build(depths=(2, 2, 18, 2)) if kind == "few_blocks" else build(embed_dim=24)
-    before = parameters(network)
-    with pytest.raises(PretrainedWeightsError) as caught:
-        load_pretrained_encoder(network, save(tmp_path / "w.pth", official(source)))
-    message = str(caught.value)
-    assert "at least 90%" in message
-    assert ("not filled (layers.2.blocks.4" if kind == "few_blocks" else "file (12,), network (24,)") in message
-    assert all(torch.equal(value, before[name]) for name, value in parameters(network).items())
-
-
 def test_the_fraction_is_of_parameters_and_can_be_lowered(source: State, tmp_path: Path) -> None:
     network = build()
     state = {key: value for key, value in source.items() if not key.startswith("layers.3.")}
@@ -222,91 +146,3 @@ def test_the_fraction_is_of_parameters_and_can_be_lowered(source: State, tmp_pat
     receipt = load_pretrained_encoder(network, save(tmp_path / "w.pth", state), minimum_fraction=0.1)
     assert receipt.fraction == pytest.approx(1 - lost / sum(value.numel() for value in source.values()))
     assert set(receipt.missing) == source.keys() - state.keys()
-
-
-class Payload:
-    """Pickles as a call, which a careless reader would run."""
-
-    def __reduce__(self) -> tuple:
-        return print, ("executed",)
-
-
-def test_broken_and_dangerous_files_are_refused(source: State, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    whole = save(tmp_path / "whole.pth", official(source)).read_bytes()
-    files = {"cut.pth": whole[: len(whole) // 2], "text.pth": b"not weights", "empty.pth": b""}
-    files["cut.safetensors"] = b"\x08"
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    save(tmp_path / "code.pth", {"model": Payload()})
-    for name in [*files, "code.pth"]:
-        with pytest.raises(PretrainedWeightsError, match=f"{name} cannot be read"):
-            load_pretrained_encoder(build(), tmp_path / name)
-    assert "executed" not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ({"conv1.weight": torch.zeros(1), "fc.bias": torch.zeros(1)}, ["conv1.weight", "give a Swin checkpoint"]),
-        ({"epoch": 3}, ["holds none", "state dict"]),
-        ([1, 2], ["holds none"]),
-        (
-            {"a.patch_embed.proj.weight": torch.zeros(1), "b.patch_embed.proj.weight": torch.zeros(1)},
-            ["one Swin encoder", "2 of them came (['a.', 'b.'])"],
-        ),
-    ],
-)
-def test_other_content_is_refused(content: object, words: list[str], tmp_path: Path) -> None:
-    with pytest.raises(PretrainedWeightsError) as caught:
-        load_pretrained_encoder(build(), save(tmp_path / "w.pth", content))
-    assert all(word in str(caught.value) for word in words), caught.value
-
-
-def test_other_encoders_are_refused() -> None:
-    with pytest.raises(PretrainedWeightsError, match="a Linear came"):
-        load_pretrained_encoder(torch.nn.Linear(1, 1), "swin_tiny_patch4_window7_224")
-
-
-def test_unknown_name_gets_a_suggestion() -> None:
-    with pytest.raises(PretrainedWeightsError, match="Did you mean 'swin_tiny_patch4_window7_224'"):
-        load_pretrained_encoder(build(), "swin_tiny_patch4_window7_244")
-
-
-@pytest.mark.parametrize("address", ["hf://owner", "hf://owner/repository", "hf:///r/f"])
-def test_malformed_address_is_refused(address: str) -> None:
-    with pytest.raises(PretrainedWeightsError, match="hf://owner/repository"):
-        load_pretrained_encoder(build(), address)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        (
-            "swin_tiny_patch4_window7_224",
-            ("timm/swin_tiny_patch4_window7_224.ms_in1k", "model.safetensors", None),
-        ),
-        ("hf://owner/repository@abc/folder/file.pth", ("owner/repository", "folder/file.pth", "abc")),
-    ],
-)
-def test_names_are_fetched_from_the_hub(name, expected, source, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights, asked = save(tmp_path / "w.pth", timm(source)), []
-
-    def download(repository: str, filename: str, revision: str | None) -> str:
-        asked.append((repository, filename, revision))
-        return str(weights)
-
-    monkeypatch.setattr(pretrained_files, "hf_hub_download", download)
-    assert load_pretrained_encoder(build(), name).source == name
-    assert asked == [expected]
-
-
-@pytest.mark.parametrize("error", [LocalEntryNotFoundError("Check your connection.\nmore"), OSError("no route")])
-def test_no_network_is_said_plainly(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(*_: object, **__: object) -> str:
-        raise error
-
-    monkeypatch.setattr(pretrained_files, "hf_hub_download", download)
-    with pytest.raises(
-        PretrainedWeightsError, match=r"Could not fetch hf://timm/swin_.*(connection|no route).*its path"
-    ):
-        load_pretrained_encoder(build(), "swin_base_patch4_window7_224")

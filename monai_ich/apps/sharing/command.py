@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from monai_ich.apps.sharing.network import (
 from monai_ich.handlers import load_weights
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ExportError, FaultList
+from monai_ich.utils.files import json_text
 
 FIRST_VERSION = "1.0.0"
 # A shorter path, such as /root, is found by chance among the bytes of weights.
@@ -140,13 +140,13 @@ def _fill(
 ) -> ExportChecks:
     for folder in ("configs", "models", "docs"):
         (bundle / folder).mkdir()
-    raw_config = json.dumps(config, indent=4)
+    raw_config = json_text(config, indent=4)
     carried = carried_modules([raw_config])
     carried.write(bundle)
     inference = renamed(raw_config) + "\n"
     meta = bundle_metadata(facts, batches[0].outputs, carried.distributions(), version)
     (bundle / "configs" / INFERENCE_NAME).write_text(inference, encoding="utf-8")
-    (bundle / "configs" / METADATA_NAME).write_text(json.dumps(meta, indent=4, ensure_ascii=False) + "\n", "utf-8")
+    (bundle / "configs" / METADATA_NAME).write_text(json_text(meta, indent=4, ensure_ascii=False) + "\n", "utf-8")
     logging_conf = (facts.run.path / LOGGING_NAME).read_text(encoding="utf-8")
     own_logger = logging_conf.replace(f"qualname={OWN}", f"qualname={CARRIED}")
     (bundle / "configs" / LOGGING_NAME).write_text(own_logger, encoding="utf-8")

@@ -12,6 +12,7 @@ from monai.bundle import ConfigParser
 
 from monai_ich.bundle.checks import REFERENCE
 from monai_ich.bundle.run_directory import CONFIG_NAME
+from monai_ich.utils.files import json_text
 
 INFERENCE_NAME = "inference.json"
 # The bundle's `network_def` returns one tensor, as MONAI's tools want it; the network with all heads is this item.
@@ -49,7 +50,7 @@ def inference_config(run_dir: Path) -> dict[str, Any]:
     files = [str(run_dir / CONFIG_NAME), str(run_dir / INFERENCE_NAME)]
     merged: dict[str, Any] = ConfigParser.load_config_files(files)
     builder = {key: value for key, value in merged.pop("network_def").items() if key not in WEIGHT_SOURCES}
-    text = re.sub(r"@network_def\b", f"@{NETWORK}", json.dumps(merged)).replace(_OF_A_RUN, _OF_A_BUNDLE)
+    text = re.sub(r"@network_def\b", f"@{NETWORK}", json_text(merged)).replace(_OF_A_RUN, _OF_A_BUNDLE)
     config = {
         **json.loads(text),
         "bundle_root": ".",
@@ -71,7 +72,7 @@ def _reachable(config: dict[str, Any]) -> set[str]:
         key = waiting.pop()
         if key not in needed:
             needed.add(key)
-            references = REFERENCE.findall(json.dumps(config[key]))
+            references = REFERENCE.findall(json_text(config[key]))
             waiting += [name for name in (re.split("::|#", found)[0] for found in references) if name in config]
     return needed
 

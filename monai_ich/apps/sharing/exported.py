@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from monai_ich.apps.prediction import StudySlices, predict
 from monai_ich.utils.errors import RunDirectoryError
+from monai_ich.utils.files import replace_json
 from monai_ich.utils.provenance import sha256_of_file
 
 
@@ -81,7 +81,7 @@ def predict_from_state_dict(
             evaluator, study, checkpoint=wrapped, output_dir=output_dir, markers=markers, threshold=threshold
         )
     summary["checkpoint_sha256"] = sha256_of_file(weights)
-    (Path(output_dir) / "study.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    replace_json(Path(output_dir) / "study.json", summary)
     return summary
 
 

@@ -119,9 +119,10 @@ def read_facts(run_dir: Path, manifest: Path | None) -> RunFacts:
         )
     read = read_manifest(path, markers=(), dataset_dir=path.parent, check_files=False, required_splits=())
     _refuse_another_manifest(run, read)
-    texts = (run.results, run.provenance, run_dir / METADATA_NAME)
-    results, provenance, metadata = (json.loads(file.read_text(encoding="utf-8")) for file in texts)
-    return RunFacts(run, settings, results, provenance, metadata, read)
+    provenance, metadata = (
+        json.loads(file.read_text(encoding="utf-8")) for file in (run.provenance, run_dir / METADATA_NAME)
+    )
+    return RunFacts(run, settings, run.read_results(), provenance, metadata, read)
 
 
 def _refuse_another_manifest(run: RunDirectory, manifest: Manifest) -> None:

@@ -18,6 +18,7 @@ from monai_ich.apps.table.plan import (
     find_rows,
     parse_settings,
     plan_runs,
+    setting_of,
     slug_of,
 )
 from monai_ich.apps.table.results import Analysis, TableResult, compute_table
@@ -33,6 +34,7 @@ from monai_ich.apps.table.training import (
 )
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ComparisonError, ConfigurationError, FaultList, did_you_mean
+from monai_ich.utils.lists import comma_list
 
 INTERRUPTED = 130  # the exit status of a program ended by Ctrl-C
 
@@ -108,7 +110,7 @@ def _train(request: TableRequest, trainer: Trainer) -> tuple[list[PlannedRun], d
     rows = choose_rows(find_rows(request.bundle), request.rows)
     settings = parse_settings(request.settings)
     runs = plan_runs(rows, request.seeds, request.output_dir, request.recipe, request.manifest, settings)
-    _check_references(request.analysis, [row.name for row in rows])
+    _check_analysis(request.analysis, runs)
     blanks = blank_records(runs, request.recipe)
     refuse_other_settings(runs, blanks)
     tracking = TableTracking.of(runs[0])
@@ -117,9 +119,17 @@ def _train(request: TableRequest, trainer: Trainer) -> tuple[list[PlannedRun], d
     return runs, train_missing(runs, blanks, tracking, trainer)
 
 
-def _check_references(analysis: Analysis, rows: list[str]) -> None:
-    """A misspelt reference is reported before hours of training, not after."""
-    faults = FaultList("A reference row is not in the table; nothing was started.")
+def _check_analysis(analysis: Analysis, runs: Sequence[PlannedRun]) -> None:
+    """A misspelt reference or marker is reported before hours of training, not after."""
+    config_of = {run.row.name: run.config for run in runs}
+    rows = list(config_of)
+    faults = FaultList("The table cannot be made as asked; nothing was started.")
+    if analysis.marker:
+        each = [setting_of(config, "classified_markers") for config in config_of.values()]
+        markers = list(dict.fromkeys(marker for of_row in each for marker in of_row))
+        if analysis.marker not in markers:
+            known = ", ".join(markers) or "those of the rows, which classify nothing"
+            faults.add(f"marker: {analysis.marker!r} is not among {known}.{did_you_mean(analysis.marker, markers)}")
     for option, name in (("reference", analysis.reference), ("seg-reference", analysis.seg_reference)):
         if name and name not in rows:
             faults.add(f"{option}: {name!r} is not among {', '.join(rows)}.{did_you_mean(name, rows)}")
@@ -128,7 +138,7 @@ def _check_references(analysis: Analysis, rows: list[str]) -> None:
 
 def _chosen(run_dirs: list[Path], asked: Sequence[str]) -> list[Path]:
     """The runs of the rows asked for, all when none is."""
-    names = [part.strip() for entry in asked for part in entry.split(",") if part.strip()]
+    names = [name for entry in asked for name in comma_list(entry)]
     present = list(dict.fromkeys(read_record(run_dir).row for run_dir in run_dirs))
     faults = FaultList("Some rows have no complete run:")
     for name in names:

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import io
-import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pandas as pd
 from monai_ich.apps.table.paper import PAPER_SOURCE, paper_figure
 from monai_ich.apps.table.results import TableResult
 from monai_ich.apps.table.text import heading, latex, markdown
-from monai_ich.utils.files import replace_file
+from monai_ich.utils.files import json_text, replace_file
 from monai_ich.utils.provenance import git_commit
 from monai_ich.visualize.intervals import forest_figure
 
@@ -37,7 +35,7 @@ def write_table(result: TableResult, output_dir: Path) -> list[Path]:
         "table.md": markdown(result, footer, FIGURE_NAME).encode(),
         "table.tex": latex(result, footer).encode(),
         "table.csv": table_frame(result).to_csv(index=False, lineterminator="\n").encode(),
-        "table.json": (json.dumps(table_json(result, footer), indent=2) + "\n").encode(),
+        "table.json": (json_text(table_json(result, footer)) + "\n").encode(),
         FIGURE_NAME: picture.getvalue(),
     }
     for name, data in contents.items():
@@ -97,8 +95,8 @@ def _difference_columns(result: TableResult, row: str, column: tuple[str, str], 
 
 
 def table_json(result: TableResult, footer: list[str]) -> dict[str, Any]:
-    """Everything that was computed, NaN as null."""
-    content = {
+    """Everything that was computed."""
+    return {
         "name": result.name,
         "marker": result.marker,
         "threshold": result.threshold,
@@ -131,7 +129,6 @@ def table_json(result: TableResult, footer: list[str]) -> dict[str, Any]:
         "runs": [asdict(record) for record in result.records],
         "provenance": footer,
     }
-    return _without_nan(content)
 
 
 def intervals_figure(result: TableResult) -> Any:
@@ -160,11 +157,3 @@ def _nested(flat: dict[tuple[str, str], Any]) -> dict[str, dict[str, Any]]:
     for (row, metric), value in flat.items():
         nested.setdefault(row, {})[metric] = value
     return nested
-
-
-def _without_nan(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {key: _without_nan(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_without_nan(value) for value in node]
-    return None if isinstance(node, float) and math.isnan(node) else node

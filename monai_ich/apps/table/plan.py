@@ -17,6 +17,8 @@ from monai_ich.apps.table.paper import in_paper_order
 from monai_ich.bundle import check_config
 from monai_ich.bundle.run_directory import FREE_TO_CHANGE
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
+from monai_ich.utils.files import json_text
+from monai_ich.utils.lists import comma_list
 
 BASE_CONFIG = "train.json"
 RECIPES = {"demo": (), "paper": ("paper.json",)}  # overlays that follow a row's own
@@ -121,12 +123,12 @@ def choose_rows(found: dict[str, TableRow], asked: Sequence[str]) -> list[TableR
 
     Args:
         found: see `find_rows`.
-        asked: names, or paths of overlays that lie elsewhere; an entry may hold several, separated by commas.
+        asked: names, or paths of overlays that lie elsewhere; an entry may hold several, as `comma_list` takes them.
 
     Raises:
         ConfigurationError: a name is of no row, or a file is no row or takes the name of another.
     """
-    names = [part.strip() for entry in asked for part in entry.split(",") if part.strip()]
+    names = [name for entry in asked for name in comma_list(entry)]
     if not names:
         return list(found.values())
     base = next(iter(found.values())).files[0]
@@ -253,7 +255,7 @@ def differing_keys(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
     """The top-level keys in which two configs would compute something different."""
 
     def plain(config: dict[str, Any], key: str) -> Any:
-        return json.loads(json.dumps(config.get(key)))  # a tuple and a list are the same setting
+        return json.loads(json_text(config.get(key)))  # a tuple and a list are the same setting
 
     return sorted(key for key in (first.keys() | second.keys()) - PLACES if plain(first, key) != plain(second, key))
 

@@ -24,7 +24,7 @@ from monai_ich.apps.table.plan import RUNS_FOLDER, PlannedRun
 from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ComparisonError
-from monai_ich.utils.files import replace_file
+from monai_ich.utils.files import replace_json
 from monai_ich.utils.provenance import git_commit, machine
 
 RECORD_NAME = "table_run.json"
@@ -74,7 +74,7 @@ class RunRecord:
 
     def write(self, run_dir: Path) -> None:
         run_dir.mkdir(parents=True, exist_ok=True)
-        replace_file(run_dir / RECORD_NAME, (json.dumps(asdict(self), indent=2) + "\n").encode())
+        replace_json(run_dir / RECORD_NAME, asdict(self))
 
 
 def read_record(run_dir: Path) -> RunRecord:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from monai_ich.data.phantom.files import write_mask, write_slice
 from monai_ich.data.phantom.labels import SliceTruth
 from monai_ich.data.phantom.render import PhantomPatient, make_patient
 from monai_ich.data.phantom.spec import PhantomSpec
+from monai_ich.utils.files import replace_json
 
 _DEGREES = 180 / math.pi
 PROGRESS_FOLDER = ".progress"  # one file a finished study; what an interrupted run goes on from
@@ -52,10 +52,8 @@ def make_study(dataset_dir: Path, spec: PhantomSpec, hospital: int, number: int)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_mask(target, patient, masks)
     draft.rename(series)
-    record.parent.mkdir(parents=True, exist_ok=True)
-    half_written = record.with_suffix(".partial")
-    half_written.write_text(json.dumps(rows), encoding="utf-8")
-    return half_written.rename(record)
+    replace_json(record, rows, indent=None)
+    return record
 
 
 def series_folder(patient: PhantomPatient) -> Path:

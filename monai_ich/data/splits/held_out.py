@@ -15,15 +15,21 @@ from monai_ich.utils.errors import FaultList, did_you_mean
 
 def check_hospitals(held_out: Sequence[str], known: pd.DataFrame, faults: FaultList) -> None:
     """Adds a fault for each held-out hospital without slices, and when no hospital is left to train on."""
+    present = check_present("held-out", held_out, known, faults)
+    if held_out and present and set(present) <= set(held_out):
+        faults.add(f"all {len(present)} hospitals are held out; leave at least one to train on")
+
+
+def check_present(what: str, hospitals: Sequence[str], known: pd.DataFrame, faults: FaultList) -> list[str]:
+    """Adds a fault for each of the named hospitals without slices, and returns those that have some, in order."""
     present = in_order(list(pd.unique(hospital_names(known))))
-    for name in (hospital for hospital in held_out if hospital not in present):
+    for name in (hospital for hospital in hospitals if hospital not in present):
         listed = ", ".join(present[:20]) + (f" and {len(present) - 20} more" if len(present) > 20 else "")
         hint = did_you_mean(name, present)
         faults.add(
-            f"held-out hospital {name!r} has no slice with a known marker; the hospitals that have are {listed}.{hint}"
+            f"{what} hospital {name!r} has no slice with a known marker; the hospitals that have are {listed}.{hint}"
         )
-    if held_out and present and set(present) <= set(held_out):
-        faults.add(f"all {len(present)} hospitals are held out; leave at least one to train on")
+    return present
 
 
 def hold_out(known: pd.DataFrame, held_out: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, resample
 
+from monai_ich.data.splits.held_out import check_present
 from monai_ich.data.splits.outcome import finished
 from monai_ich.data.splits.rows import hospital_names, is_positive, known_sorted, request_faults
 from monai_ich.utils.errors import ManifestError
@@ -60,6 +61,9 @@ def paper_protocol(
         faults.add(f"test_hospital is {str(test_hospital)!r}; {expected}")
     faults.raise_if_any(ManifestError)
     known = known_sorted(frame, marker)
+    # a name that is misspelt would go to test B
+    check_present("training", hospitals, known, faults)
+    faults.raise_if_any(ManifestError)
     positive = is_positive(known, marker)
     hospital = hospital_names(known)
     inside = np.isin(hospital, hospitals)

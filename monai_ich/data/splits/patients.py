@@ -107,17 +107,19 @@ def deal_patients(patients: Patients, folds: int, random: np.random.RandomState)
             f"{folds} folds need {folds} patients with a positive slice, one for each; there are "
             f"{int(is_positive.sum())} of {len(is_positive)} patients: ask for fewer folds or add patients"
         )
-    # a class with fewer patients than folds cannot be a stratum of its own
-    apart = len(is_positive) - is_positive.sum() >= folds
-    classes = [np.flatnonzero(is_positive), np.flatnonzero(~is_positive)] if apart else [np.arange(len(is_positive))]
-    strata = np.empty(len(is_positive), dtype=int)
+    classes = [np.flatnonzero(is_positive), np.flatnonzero(~is_positive)]
+    # a class with fewer patients than folds cannot be a stratum of its own, and with the others it could make up a fold
+    few = classes.pop() if len(classes[1]) < folds else np.empty(0, dtype=int)
+    strata = np.full(len(is_positive), -1)
     for number, members in enumerate(classes):
         count = min(len(members) // folds, MOST_STRATA)
         strata[members] = number * MOST_STRATA + patients.strata(members, count)
     # in order of strata the folds differ by one patient at most in each class, not only in each stratum
-    order = np.argsort(strata, kind="stable")
+    order = np.argsort(strata, kind="stable")[len(few) :]
     fold = np.empty(len(strata), dtype=int)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=random)
     for number, (_, chosen) in enumerate(splitter.split(order, strata[order])):
         fold[order[chosen]] = number
+    sizes = np.bincount(fold[order], minlength=folds)
+    fold[few] = np.lexsort((random.permutation(folds), sizes))[: len(few)]  # one each to the smallest
     return fold[patients.of_row]
