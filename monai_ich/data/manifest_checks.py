@@ -234,12 +234,19 @@ def check_files(frame: pd.DataFrame, dataset_dir: Path, faults: FaultList) -> No
             add_row_faults(faults, bad, describe, "restore it or remove the row")
 
 
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself: it must not hide the other files of its folder
+        return False
+
+
 def _is_listed(path: str, dataset_dir: Path, listings: dict[str, set[str]]) -> bool:
     folder, _, name = path.rpartition("/")
     if folder not in listings:
         try:
             with os.scandir(dataset_dir / folder) as entries:
-                listings[folder] = {entry.name for entry in entries if entry.is_file()}
+                listings[folder] = {entry.name for entry in entries if _is_file(entry)}
         except (OSError, ValueError):  # no such folder, not to be read, or a name that no file system takes
             listings[folder] = set()
     return name in listings[folder]

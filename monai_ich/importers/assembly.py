@@ -12,7 +12,7 @@ import pandas as pd
 
 from monai_ich.data import write_manifest
 from monai_ich.importers.labels import Labels, apply_labels, unused_rows
-from monai_ich.importers.progress import Refusal
+from monai_ich.importers.progress import Refusal, printable
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_file
 from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS
@@ -93,7 +93,8 @@ def finish(
     Raises:
         ManifestError: no slice can be used; refused.csv, which is written then too, says why.
     """
-    refused, notes = list(refused), list(notes)
+    refused = [Refusal(printable(e.path), e.files, printable(e.reason), printable(e.remedy)) for e in refused]
+    notes = [printable(note) for note in notes]
     if labels is not None and len(frame):
         frame = _with_labels(frame, labels, positives, refused, notes)
     reports = output / REPORT_FOLDER

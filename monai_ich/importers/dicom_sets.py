@@ -18,6 +18,7 @@ from monai_ich.importers.dicom import DicomRequest, Tree, import_tree
 from monai_ich.importers.labels import Labels
 from monai_ich.importers.progress import Refusal
 from monai_ich.importers.pseudonyms import Pseudonyms, PublishedNames
+from monai_ich.importers.public_tables import REMEDY, read_public_table, whole_numbers
 from monai_ich.importers.redaction import Redactor
 from monai_ich.importers.scanning import Names, ScanOptions, names_in_header
 from monai_ich.importers.series_item import SeriesOptions
@@ -26,13 +27,14 @@ from monai_ich.utils.errors import ConfigurationError
 
 _RSNA = Card(
     "RSNA 2019 intracranial haemorrhage",
-    "Head CTs with the types of haemorrhage of each slice; no masks.",
-    "RSNA, non-commercial use",
+    "Head CTs with the types of haemorrhage of each slice; no masks (doi 10.1148/ryai.2020190211).",
+    "non-commercial use, with citation; see https://www.kaggle.com/c/rsna-intracranial-hemorrhage-detection",
 )
 _CQ500 = Card(
     "CQ500",
-    "Head CTs read by three radiologists; labels are majority votes on whole studies, repeated on every slice.",
-    "CC BY-NC-SA 4.0",
+    "Head CTs read by three radiologists; labels are majority votes on whole studies, repeated on every slice "
+    "(arXiv 1803.05854).",
+    "CC BY-NC-SA 4.0; see http://headctstudy.qure.ai/dataset",
 )
 
 # The columns of reads.csv, after R1:, R2: and R3:.
@@ -78,9 +80,9 @@ def read_rsna_labels(path: Path, pseudonyms: Pseudonyms) -> Labels:
     """Six rows an image, `<image>_<type>,0|1`, become one with six labels; rows that are there twice count once.
 
     Raises:
-        ConfigurationError: a row has no type, or rows contradict each other.
+        ConfigurationError: a row has no type, a label is not 0 or 1, or rows contradict each other.
     """
-    table = pd.read_csv(path, dtype={"ID": str, "Label": "Int8"}).drop_duplicates()
+    table = read_public_table(path, ("ID", "Label"), {"ID": str, "Label": "Int8"})
     kinds = {"any": ANY, **SUBTYPES}
     # by regular expressions, which run in native code: the release has 4.5 million rows
     image = table["ID"].str.replace(r"_[a-z]+$", "", regex=True)
@@ -90,8 +92,9 @@ def read_rsna_labels(path: Path, pseudonyms: Pseudonyms) -> Labels:
     if unknown.any() or twice.any():
         raise ConfigurationError(
             f"{path.name}: {int(unknown.sum())} rows end in no type of haemorrhage ({', '.join(kinds)}), and "
-            f"{int(twice.sum())} contradict another row. Take the table of the release."
+            f"{int(twice.sum())} contradict another row. {REMEDY}"
         )
+    whole_numbers(table, ("Label",), path, most=1)
     number, images = pd.factorize(image)
     cells = np.full((len(images), len(kinds)), np.nan)
     cells[number, kind] = table["Label"].to_numpy(float, na_value=np.nan)
@@ -126,7 +129,7 @@ def cq500_case(text: str) -> str:
     >>> cq500_case("CQ500CT310 CQ500CT310"), cq500_case("CQ500-CT-310"), cq500_case("notes")
     ('CQ500-CT-310', 'CQ500-CT-310', '')
     """
-    found = re.search(r"CQ500-?CT-?(\d+)", text)
+    found = re.search(r"CQ500-?CT-?(\d{1,9})", text)
     return f"CQ500-CT-{int(found[1])}" if found else ""
 
 
@@ -160,22 +163,23 @@ def read_cq500_labels(path: Path, pseudonyms: Pseudonyms) -> Labels:
     """The majority of three readers, for each case.
 
     Raises:
-        ConfigurationError: columns are missing, or cells are not 0 or 1.
+        ConfigurationError: columns are missing, cells are not 0 or 1, or rows name no case, or one twice.
     """
-    table = pd.read_csv(path).drop_duplicates("name")
     wanted = [f"{reader}:{finding}" for reader in _READERS for finding in _CQ500_LABELS]
-    missing = [column for column in ("name", *wanted) if column not in table]
-    if missing:
-        raise ConfigurationError(
-            f"{path.name} lacks the columns {', '.join(missing[:6])}; take the table of the release."
-        )
-    if not table[wanted].isin([0, 1]).all(axis=None):
-        raise ConfigurationError(f"{path.name}: votes other than 0 and 1; take the table of the release.")
+    table = read_public_table(path, ("name", *wanted))
+    readings = whole_numbers(table, wanted, path, most=1)
     votes = {
-        label: sum(table[f"{reader}:{finding}"] for reader in _READERS) >= len(_READERS) / 2
+        label: sum(readings[f"{reader}:{finding}"] for reader in _READERS) >= len(_READERS) / 2
         for finding, label in _CQ500_LABELS.items()
     }
-    tokens = pd.Index([pseudonyms.token("study", cq500_case(str(name))) for name in table["name"]])
+    cases = table["name"].map(lambda name: cq500_case(str(name)))
+    nameless, twice = int((cases == "").sum()), int((cases[cases != ""]).duplicated().sum())
+    if nameless or twice:
+        raise ConfigurationError(
+            f"{path.name}: {nameless} rows name no case (CQ500-CT-<number>), and {twice} contradict another row of "
+            f"their case. {REMEDY}"
+        )
+    tokens = pd.Index([pseudonyms.token("study", case) for case in cases])
     cells = pd.DataFrame(votes).astype(float).set_axis(tokens, axis=0)
     return Labels("study", cells, None, pd.Series(range(2, 2 + len(table)), index=tokens))
 

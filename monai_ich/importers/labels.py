@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
+import struct
+import warnings
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from openpyxl.utils.exceptions import InvalidFileException
 
 from monai_ich.importers.pseudonyms import Pseudonyms
 from monai_ich.utils.errors import FaultList, ManifestError
@@ -31,6 +36,13 @@ _KEY_COLUMNS: dict[str, Level] = {
 }
 _CELLS = {"": np.nan, "nan": np.nan, "0": 0.0, "no": 0.0, "false": 0.0, "1": 1.0, "yes": 1.0, "true": 1.0}
 _FIRST_ROW = 2
+
+# What pandas raises on a file that is no CSV of the columns and types asked for, and openpyxl on a damaged workbook.
+CSV_ERRORS = (OSError, ValueError, TypeError, OverflowError, csv.Error, pd.errors.ParserError, pd.errors.ParserWarning)
+_BOOK_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, LookupError, AttributeError, SyntaxError, EOFError, RuntimeError),
+    *(NotImplementedError, InvalidFileException, struct.error),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +77,9 @@ def read_labels(path: Path, pseudonyms: Pseudonyms, columns: Mapping[str, str] |
     table = _read_table(path)
     faults = FaultList(f"the labels {path.name} cannot be used:")
     level, key_column = _key_column(table, faults)
-    sources = _label_columns(table, columns or {}, faults)
+    # without a key column the first row may be a patient's, so it is not shown
+    its_columns = f"; it has {', '.join(table.columns)}" if key_column else ""
+    sources = _label_columns(table, columns or {}, its_columns, faults)
     values = pd.DataFrame(
         {label: _label_cells(table[column], column, faults) for label, column in sources.items()},
         index=table.index,
@@ -111,6 +125,17 @@ def unused_rows(frame: pd.DataFrame, labels: Labels) -> list[int]:
     return [int(row) for row in labels.rows[~labels.rows.index.isin(frame[labels.level])]]
 
 
+@contextlib.contextmanager
+def even_rows() -> Iterator[None]:
+    """Within it, `read_csv(index_col=False)` refuses rows that are longer than the header.
+
+    By default pandas takes their first cell for a row name, and every other cell moves one column to the left.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        yield
+
+
 def _read_table(path: Path) -> pd.DataFrame:
     """All cells as text, indexed by row number in a spreadsheet."""
     if not path.is_file():
@@ -121,13 +146,17 @@ def _read_table(path: Path) -> pd.DataFrame:
         else:
             text = path.read_bytes().decode("utf-8-sig")
             dialect = csv.Sniffer().sniff(text.partition("\n")[0] + "\n", delimiters=",;\t")
-            table = pd.read_csv(io.StringIO(text), sep=dialect.delimiter, dtype=str, keep_default_na=False)
-    except (UnicodeDecodeError, csv.Error, pd.errors.ParserError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            options: dict[str, Any] = {"sep": dialect.delimiter, "dtype": str, "keep_default_na": False}
+            with even_rows():
+                table = pd.read_csv(io.StringIO(text), index_col=False, **options)
+    except (*CSV_ERRORS, *_BOOK_ERRORS) as error:
         raise ManifestError(
-            f"{path.name} cannot be read as a table ({type(error).__name__}); expected CSV in UTF-8 with a header row, "
-            "or .xlsx. Save it again as 'CSV UTF-8' or as an Excel workbook."
+            f"{path.name} cannot be read as a table ({type(error).__name__}); expected CSV in UTF-8 with a header row "
+            "and no row longer than it, or .xlsx. Save it again as 'CSV UTF-8' or as an Excel workbook."
         ) from None  # the cause quotes cells
-    table.columns = table.columns.str.strip()
+    table.columns = pd.Index([str(name).strip() for name in table.columns])
+    if table.columns.has_duplicates:
+        raise ManifestError(f"{path.name}: two columns have the same name; rename or remove one.")
     table.index = pd.RangeIndex(_FIRST_ROW, _FIRST_ROW + len(table))
     return table.fillna("").astype(str)
 
@@ -148,17 +177,19 @@ def _key_column(table: pd.DataFrame, faults: FaultList) -> tuple[Level, str]:
     return level, column
 
 
-def _label_columns(table: pd.DataFrame, columns: Mapping[str, str], faults: FaultList) -> dict[str, str]:
+def _label_columns(
+    table: pd.DataFrame, columns: Mapping[str, str], its_columns: str, faults: FaultList
+) -> dict[str, str]:
     sources = {column: column for column in table.columns if is_label(column)} | dict(columns)
     for label, column in columns.items():
         if not is_label(label):
             faults.add(f"{label!r} is no label; expected {', '.join(MARKERS)} or label_<name> in lower case")
         if column not in table:
-            faults.add(f"it has no column {column!r} for {label}; it has {', '.join(table.columns)}")
+            faults.add(f"it has no column {column!r} for {label}{its_columns}")
     if not sources and "hospital" not in table:
         faults.add(
-            f"no column holds labels: expected some of {', '.join(MARKERS)}, label_<name>; it has "
-            f"{', '.join(table.columns)}. Name columns with --column marker=column."
+            f"no column holds labels: expected some of {', '.join(MARKERS)}, label_<name>{its_columns}. "
+            "Name columns with --column marker=column."
         )
     return {label: column for label, column in sources.items() if column in table}
 

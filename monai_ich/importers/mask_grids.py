@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from pydicom.dataset import Dataset
 
+from monai_ich.importers.pictures import read_array, read_picture
 from monai_ich.transforms.dicom_frames import Frame, decode_frames, describe_frames, open_dicom
 from monai_ich.transforms.reading import as_mask, frames_affine
 from monai_ich.transforms.volumes import read_volume
@@ -163,10 +163,7 @@ def mask_of_picture(path: Path, frame: Frame) -> np.ndarray:
     Raises:
         ImageReadError: it cannot be read, has another size, or holds no mask.
     """
-    try:
-        values = np.load(path, allow_pickle=False) if path.suffix.lower() == ".npy" else np.asarray(Image.open(path))
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise ImageReadError(f"{path}: cannot be decoded ({error}). Export the mask again.") from error
+    values = read_array(path) if path.suffix.lower() == ".npy" else read_picture(path)
     if values.shape != frame.shape_rc:
         raise ImageReadError(
             f"{path}: has shape {values.shape}, its slice {frame.shape_rc}. Export the mask in grey values and in the "

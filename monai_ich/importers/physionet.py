@@ -4,28 +4,40 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
-from PIL import Image
 
 from monai_ich.importers.assembly import Card, ImportResult
+from monai_ich.importers.pictures import read_picture
 from monai_ich.importers.progress import Refusal
+from monai_ich.importers.public_tables import REMEDY, read_public_table, whole_numbers
 from monai_ich.importers.volume_items import ANY, SUBTYPES, PublicRequest, VolumeItem, import_volumes
-from monai_ich.utils.errors import ConfigurationError
+from monai_ich.utils.errors import ConfigurationError, ImageReadError
 
 HOSPITAL = "physionet-ct-ich"
 # The columns of hemorrhage_diagnosis*.csv.
 _COLUMNS = {name.capitalize(): label for name, label in SUBTYPES.items()} | {"Fracture_Yes_No": "label_fracture"}
 LABELS = (ANY, *SUBTYPES.values(), "label_fracture")
-_CARD = "75 head CTs, 5 mm slices, with masks and the type of haemorrhage of each slice (doi 10.13026/4nae-zg36)."
-_LICENCE = "PhysioNet Restricted Health Data License 1.5.0"
+_NIFTI = Card(
+    "PhysioNet CT-ICH",
+    "75 head CTs, 5 mm slices, with masks and the type of haemorrhage of each slice (doi 10.13026/4nae-zg36).",
+    "PhysioNet Restricted Health Data License 1.5.0; see https://physionet.org/content/ct-ich/1.3.1/",
+)
+# Before access was restricted, its authors published it under another licence (doi 10.3390/data5010014).
+_JPEG = Card(
+    "PhysioNet CT-ICH (JPEG release)",
+    "Head CTs with masks and the type of haemorrhage of each slice (doi 10.13026/w8q8-ky94).",
+    "CC BY 4.0; see https://physionet.org/content/ct-ich/1.2.0/",
+)
 
 # The older release shows a brain window of level 40, width 120 HU as grey values 0..255.
 _WINDOW_LOW_HU, _WINDOW_WIDTH_HU = -20.0, 120.0
 _JPEG_MASK_THRESHOLD = 128
+# Far more patients, and slices of one, than there are.
+_MOST_NUMBER = 9999
 # Pixel spacing was not published with the JPEG files; 0.45 mm is usual for a head, slices are 5 mm.
 _NOMINAL_SPACING_MM = (0.45, 0.45, 5.0)
 
@@ -51,8 +63,7 @@ def import_physionet(request: PublicRequest) -> ImportResult:
         if not mask.exists():
             refused.append(Refusal(f"masks/{image.name}", 1, "there is no such mask", "Unpack the archive again."))
         items.append(VolumeItem(source, image, mask if mask.exists() else None, patient, {}, table.get(patient, {})))
-    card = Card("PhysioNet CT-ICH", _CARD, _LICENCE)
-    return import_volumes(request, items, card, HOSPITAL, LABELS, _unlabelled(items), refused)
+    return import_volumes(request, items, _NIFTI, HOSPITAL, LABELS, _unlabelled(items), refused)
 
 
 def _unlabelled(items: list[VolumeItem]) -> list[str]:
@@ -65,24 +76,21 @@ def _read_table(source: Path) -> dict[str, dict[int, dict[str, int]]]:
     found = sorted(source.glob("hemorrhage_diagnosis*.csv"))
     if not found:
         raise ConfigurationError(f"{source} holds no hemorrhage_diagnosis*.csv; copy it from the release.")
-    frame = pd.read_csv(found[0]).drop_duplicates()
-    missing = [name for name in ("PatientNumber", "SliceNumber", "No_Hemorrhage", *_COLUMNS) if name not in frame]
-    if missing:
-        raise ConfigurationError(
-            f"{found[0].name} lacks the columns {', '.join(missing)}; take the release's own file."
-        )
+    numbers, labels = ("PatientNumber", "SliceNumber"), ("No_Hemorrhage", *_COLUMNS)
+    frame = read_public_table(found[0], (*numbers, *labels))
+    frame = whole_numbers(frame, numbers, found[0], _MOST_NUMBER).join(whole_numbers(frame, labels, found[0], 1))
     twice = frame.duplicated(["PatientNumber", "SliceNumber"])
     if twice.any() or (frame["SliceNumber"] < 1).any():
         raise ConfigurationError(
             f"{found[0].name}: {int(twice.sum())} slices have contradicting rows, and "
-            f"{int((frame['SliceNumber'] < 1).sum())} have a number below 1; SliceNumber counts from 1. Take the "
-            "release's own file."
+            f"{int((frame['SliceNumber'] < 1).sum())} have a number below 1; SliceNumber counts from 1. "
+            f"{REMEDY}"
         )
     table: dict[str, dict[int, dict[str, int]]] = {}
     for row in frame.to_dict("records"):
-        labels = {label: int(row[column]) for column, label in _COLUMNS.items()}
-        labels[ANY] = 1 - int(row["No_Hemorrhage"])
-        table.setdefault(f"{int(row['PatientNumber']):03d}", {})[int(row["SliceNumber"]) - 1] = labels
+        of_slice = {label: row[column] for column, label in _COLUMNS.items()}
+        of_slice[ANY] = 1 - row["No_Hemorrhage"]
+        table.setdefault(f"{row['PatientNumber']:03d}", {})[row["SliceNumber"] - 1] = of_slice
     return table
 
 
@@ -90,7 +98,7 @@ def _import_jpeg(request: PublicRequest, folder: Path, table: dict[str, dict[int
     """Turns the brain windows back into HU from -20 to 100, as NIfTI volumes in the output folder."""
     output = request.output.resolve()
     items = []
-    for case in sorted(path for path in folder.iterdir() if (path / "brain").is_dir()):
+    for case in sorted(path.parent for path in folder.glob("*/brain") if path.is_dir()):
         numbers = _slice_numbers(case / "brain")
         of_case = table.get(case.name, {})
         labels = {place: of_case[number - 1] for place, number in enumerate(numbers) if number - 1 in of_case}
@@ -101,7 +109,7 @@ def _import_jpeg(request: PublicRequest, folder: Path, table: dict[str, dict[int
         "It has no geometry: orientation is taken as displayed, pixel spacing as 0.45 mm, slices as 5 mm.",
         *_unlabelled(items),
     ]
-    card = Card("PhysioNet CT-ICH (JPEG release)", f"{_CARD} {' '.join(notes[:2])}", _LICENCE)
+    card = replace(_JPEG, description=" ".join([_JPEG.description, *notes[:2]]))
     return import_volumes(request, items, card, HOSPITAL, LABELS, notes, convert=lambda item: _convert(folder, item))
 
 
@@ -110,15 +118,27 @@ def _slice_numbers(folder: Path) -> list[int]:
 
 
 def _convert(folder: Path, item: VolumeItem) -> None:
-    """Writes the case's volume and mask; a slice without a mask file holds no blood."""
+    """Writes the case's volume and mask; a slice without a mask file holds no blood.
+
+    Raises:
+        ImageReadError: a picture cannot be read, or they differ in size.
+    """
     brain = folder / item.patient / "brain"
-    images, masks = [], []
+    images: list[np.ndarray] = []
+    masks: list[np.ndarray] = []
     for number in _slice_numbers(brain):
-        grey = np.asarray(Image.open(brain / f"{number}.jpg").convert("L"), np.float32)
+        grey = read_picture(brain / f"{number}.jpg", "L").astype(np.float32)
         drawn = brain / f"{number}_HGE_Seg.jpg"
-        mask = np.asarray(Image.open(drawn).convert("L")) if drawn.exists() else np.zeros(grey.shape, np.uint8)
+        mask = read_picture(drawn, "L") if drawn.exists() else np.zeros(grey.shape, np.uint8)
+        if len({grey.shape, mask.shape, *(image.shape for image in images[:1])}) > 1:
+            raise ImageReadError(
+                f"{brain / f'{number}.jpg'}: slice {grey.shape}, its mask {mask.shape} and the first slice differ in "
+                "size. Unpack the archive again."
+            )
         images.append(np.rint(grey / 255 * _WINDOW_WIDTH_HU + _WINDOW_LOW_HU).astype(np.int16))
         masks.append((mask > _JPEG_MASK_THRESHOLD).astype(np.uint8))
+    if not images:
+        raise ImageReadError(f"{brain}: holds no <number>.jpg. Unpack the archive again.")
     affine = np.diag([-_NOMINAL_SPACING_MM[0], -_NOMINAL_SPACING_MM[1], _NOMINAL_SPACING_MM[2], 1.0])
     for path, slices in ((item.image, images), (item.mask, masks)):
         assert path is not None

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from monai_ich.data.caching import available_cores, map_in_processes
 from monai_ich.utils.console import progress_bar
+from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.files import replace_json
 
 
@@ -60,6 +61,24 @@ def refusal(path: str, message: str, files: int = 1, remedy: str = "") -> Refusa
     if remedy or cut < 0:
         return Refusal(path, files, text, remedy or "Take it out of the folder.")
     return Refusal(path, files, text[:cut], text[cut + 2 :])
+
+
+def printable(text: str) -> str:
+    r"""Text that can be written and shown: bytes of a file's name that are no UTF-8 stand as \x and their digits.
+
+    >>> print(printable(chr(0xDCFF) + ".dcm"))
+    \xff.dcm
+    """
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def refuse_odd_name(path: Path, inside: str) -> None:
+    """Raises ImageReadError when `inside`, the path below the source, cannot stand in a manifest."""
+    if not inside.isprintable() or any(name != name.strip() for name in (inside, path.name)):
+        raise ImageReadError(
+            f"{path}: its name holds control characters, blanks at an end, or bytes that are no UTF-8, which a "
+            "manifest cannot hold. Rename it."
+        )
 
 
 class Records:
@@ -119,8 +138,15 @@ def do_items(
 
 def state_of(paths: Sequence[Path], *options: object) -> str:
     """Hexadecimal text that changes when a file (name, size, time of change) or an option changes."""
-    digest = hashlib.sha256(repr(options).encode())
+    digest = hashlib.sha256(repr(options).encode(errors="surrogateescape"))
     for path in paths:
-        status = path.stat()
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(f"{path}\0{_change_of(path)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def _change_of(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:  # a link to nothing or to itself: the item is refused by whoever reads it
+        return f"cannot be found ({error.errno})"
+    return f"{status.st_size}\0{status.st_mtime_ns}"

@@ -32,7 +32,8 @@ class Pseudonyms:
 
     def token(self, kind: str, value: str) -> str:
         """16 hexadecimal digits that stand for `value`, a name of this kind."""
-        return hmac.digest(self._key, f"{kind}\0{value}".encode(), "sha256").hex()[:_TOKEN_HEX_DIGITS]
+        text = f"{kind}\0{value}".encode(errors="surrogateescape")  # file names need not be UTF-8
+        return hmac.digest(self._key, text, "sha256").hex()[:_TOKEN_HEX_DIGITS]
 
 
 class PublishedNames(Pseudonyms):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from monai_ich.importers.progress import printable
 from monai_ich.importers.pseudonyms import Pseudonyms
 
 _NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "ResponsiblePerson")
@@ -121,6 +122,6 @@ def locate(source: Path, shown: str, pseudonyms: Pseudonyms) -> list[Path]:
             for folder in found
             if folder.is_dir()
             for entry in sorted(folder.iterdir())
-            if part in (entry.name, f"[{pseudonyms.token('path', entry.name)}]")
+            if part in (printable(entry.name), f"[{pseudonyms.token('path', entry.name)}]")
         ]
     return found

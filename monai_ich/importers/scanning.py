@@ -16,7 +16,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
-from monai_ich.importers.progress import Refusal, refusal, state_of
+from monai_ich.importers.progress import Refusal, refusal, refuse_odd_name, state_of
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
 from monai_ich.transforms.dicom_frames import open_dicom, refuse_unless_ct
 from monai_ich.transforms.series import CT_STORAGE, starts_like_dicom
@@ -162,6 +162,8 @@ def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
     names = options.names(dataset, path)
     inside = path.relative_to(redactor.source).as_posix()
     is_shown = options.prefix is not None and not redactor.is_public
+    if is_shown or redactor.is_public:
+        refuse_odd_name(path, inside)
     if is_shown and identity_of(dataset).is_in(f"{options.prefix}{inside}"):
         raise ImageReadError(
             f"{path}: its path mentions the patient's name, number, date or UID, and a manifest with it would too; "

@@ -9,6 +9,17 @@ from monai_ich.importers.assembly import Card, ImportResult
 from monai_ich.importers.progress import Refusal
 from monai_ich.importers.volume_items import ANY, SUBTYPES, PublicRequest, VolumeItem, import_volumes
 
+_INSTANCE = Card(
+    "INSTANCE 2022",
+    "100 head CTs with intracranial haemorrhage and its mask (arXiv 2301.03281).",
+    "by signed agreement with the organisers; see https://instance.grand-challenge.org/Participation/",
+)
+# The set's two pages disagree: its repository says CC BY-NC-ND 4.0, the page that it is downloaded from says MIT.
+_BHSD = Card(
+    "BHSD",
+    "192 head CTs with masks of five types of intracranial haemorrhage (doi 10.1007/978-3-031-45673-2_15).",
+    "CC BY-NC-ND 4.0 by https://github.com/White65534/BHSD, MIT by its download page; ask its authors before sharing",
+)
 _BHSD_CLASSES = {
     1: SUBTYPES["epidural"],
     2: SUBTYPES["intraparenchymal"],
@@ -27,8 +38,7 @@ def import_instance(request: PublicRequest) -> ImportResult:
     root = request.source.resolve()
     request.refuse_without_source(root / "train_2" / "data")
     items, refused = _pairs(root, root / "train_2" / "data", root / "train_2" / "label", {})
-    card = Card("INSTANCE 2022", "100 head CTs with intracranial haemorrhage and its mask.", "by agreement")
-    return import_volumes(request, items, card, "instance", (ANY,), refused=refused)
+    return import_volumes(request, items, _INSTANCE, "instance", (ANY,), refused=refused)
 
 
 def import_bhsd(request: PublicRequest) -> ImportResult:
@@ -41,8 +51,7 @@ def import_bhsd(request: PublicRequest) -> ImportResult:
     request.refuse_without_source(root / "label_192" / "images")
     folder = root / "label_192"
     items, refused = _pairs(root, folder / "images", folder / "ground truths", _BHSD_CLASSES)
-    card = Card("BHSD", "192 head CTs with masks of five types of intracranial haemorrhage.", "as published with BHSD")
-    return import_volumes(request, items, card, "bhsd", (ANY, *SUBTYPES.values()), refused=refused)
+    return import_volumes(request, items, _BHSD, "bhsd", (ANY, *SUBTYPES.values()), refused=refused)
 
 
 def _pairs(root: Path, images: Path, masks: Path, classes: dict[int, str]) -> tuple[list[VolumeItem], list[Refusal]]:

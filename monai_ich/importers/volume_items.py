@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from monai_ich.importers.assembly import PROGRESS_FOLDER, Card, ImportResult, SliceTable, finish
-from monai_ich.importers.progress import Records, Refusal, do_items, refusal, state_of
+from monai_ich.importers.progress import Records, Refusal, do_items, refusal, refuse_odd_name, state_of
 from monai_ich.importers.pseudonyms import PublishedNames
 from monai_ich.transforms import LoadSlicesd, read_slices
 from monai_ich.transforms.geometry import find_reorientation, volume_shape
@@ -85,13 +85,18 @@ class VolumeItem:
         return state_of(self.made_from or published, self.mask_labels, self.slice_labels, str(self.image))
 
 
-def read_volume_item(item: VolumeItem) -> dict[str, Any]:
+def read_volume_item(item: VolumeItem, convert: Callable[[VolumeItem], None] | None = None) -> dict[str, Any]:
     """Reads a volume and its mask by the transform of training, which refuses pairs that do not lie together.
+
+    `convert` first makes a volume of what is published otherwise.
 
     Returns:
         `rows`, one a slice in stored order; `refused`; `contradicting`: slices with blood by label or mask, not both.
     """
     try:
+        refuse_odd_name(item.image, item.image.relative_to(item.root).as_posix())
+        if convert is not None:
+            convert(item)
         count = len(read_slices(item.image).pixels)
         outside = sorted(number + 1 for number in item.slice_labels if not 0 <= number < count)
         if outside:
@@ -161,13 +166,8 @@ def import_volumes(
     output = request.output.resolve()
     table, said, left_out = SliceTable(labels), list(notes), list(refused)
     records = Records(output / PROGRESS_FOLDER / "volumes")
-
-    def read(item: VolumeItem) -> dict[str, Any]:
-        if convert is not None:
-            convert(item)
-        return read_volume_item(item)
-
     series, contradicting = [], 0
+    read = partial(read_volume_item, convert=convert)
     for item, result in do_items(read, items, records, "reading volumes", request.workers):
         left_out.extend(Refusal(**entry) for entry in result["refused"])
         contradicting += result["contradicting"]

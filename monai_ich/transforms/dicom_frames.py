@@ -20,6 +20,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from monai_ich.transforms.decoders import choose_decoder
 from monai_ich.transforms.dicom_lengths import refuse_cut_fragments, refuse_other_length
 from monai_ich.transforms.functional_groups import find_attribute, parametric_units
+from monai_ich.transforms.limits import refuse_too_many_voxels
 from monai_ich.utils.errors import ImageReadError, cut
 
 LOWEST_HU = -1024.0
@@ -187,6 +188,7 @@ def describe_frames(dataset: Dataset, path: Path, kind: str) -> list[Frame]:
                 f"{path}: its header gives {count} frames of {rows} rows x {columns} columns, which no CT has. "
                 "Copy the file again from its source."
             )
+        refuse_too_many_voxels((count, rows, columns), path)
         return [_describe_frame(dataset, path, number, kind) for number in range(count)]
 
 

@@ -8,13 +8,15 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import itk
 import nibabel as nib
 import numpy as np
 from monai.data import ITKReader
 
+from monai_ich.transforms.limits import refuse_too_many_voxels
+from monai_ich.transforms.voxel_files import MOST_PACKED, voxel_file
 from monai_ich.utils.errors import ImageReadError, cut
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -37,8 +39,9 @@ _READ_ERRORS = (
     nib.spatialimages.HeaderTypeError,
     nib.wrapstruct.WrapStructError,
 )
-# Deflate packs at most 1032 bytes into one.
-_MOST_PACKED = 1032
+_NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540
+# What a NIfTI file may hold beside its header and voxels: extensions before them, padding after them.
+_MOST_BESIDE_VOXELS = 1 << 24
 
 
 def is_volume(path: Path) -> bool:
@@ -75,50 +78,74 @@ def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Raises ImageReadError when neither sform nor qform is set: readers then disagree about left and right."""
-    image = _unpack_nifti(path) if path.suffix.lower() == ".gz" else cast(nib.Nifti1Image, nib.load(path))
+    image = _open_nifti(path)
     if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
         raise ImageReadError(
             f"{path}: neither sform nor qform is set, so left and right cannot be told apart. "
             "Set the affine, for instance with nibabel's image.set_sform(affine, code=1)."
         )
-    held = path.stat().st_size * (_MOST_PACKED if path.suffix.lower() == ".gz" else 1)
-    needed = math.prod(map(int, image.shape)) * image.get_data_dtype().itemsize
-    if needed > held:
-        raise ImageReadError(
-            f"{path}: cannot be decoded: its header gives {image.shape} voxels, {needed} bytes, more than the file can "
-            "hold. Copy it again from its source."
-        )
     return np.asanyarray(image.dataobj), np.asarray(image.affine, dtype=float)
 
 
-def _unpack_nifti(path: Path) -> nib.Nifti1Image:
-    """Unpacks the whole of a .nii.gz at once, which checks its CRC; nibabel stops before it and misses damage."""
-    content = gzip.decompress(path.read_bytes())
-    is_nifti2 = struct.unpack("<i", content[:4])[0] in (540, int.from_bytes((540).to_bytes(4, "big"), "little"))
-    return (nib.Nifti2Image if is_nifti2 else nib.Nifti1Image).from_bytes(content)
+def _open_nifti(path: Path) -> nib.Nifti1Image:
+    """Reads the header first, and refuses it before anything of the size that it gives is asked for.
+
+    The whole of a .nii.gz is unpacked at once, which checks its CRC; nibabel stops before it and misses damage.
+    """
+    is_packed = path.suffix.lower() == ".gz"
+    with path.open("rb") as file, gzip.GzipFile(fileobj=file) if is_packed else file as stream:
+        start = stream.read(_NIFTI2_BYTES)
+        is_nifti2 = struct.unpack("<i", start[:4])[0] in (540, int.from_bytes((540).to_bytes(4, "big"), "little"))
+        kind = nib.Nifti2Image if is_nifti2 else nib.Nifti1Image
+        header = kind.header_class(start[: _NIFTI2_BYTES if is_nifti2 else _NIFTI1_BYTES], check=False)
+        needed = _refuse_lying_nifti(header, path, MOST_PACKED if is_packed else 1)
+        if not is_packed:
+            return cast(nib.Nifti1Image, nib.load(path))
+        stream.seek(0)
+        content = _read_unpacked(cast(BinaryIO, stream), needed, path)
+    return kind.from_bytes(content)
 
 
-def _refuse_oversized(path: Path) -> None:
-    """Raises ImageReadError when an .mha or .nrrd gives more bytes than it can hold: ITK would allocate them first."""
-    if path.suffix.lower() not in (".mha", ".nrrd"):
-        return  # the others only point to their data
+def _refuse_lying_nifti(header: nib.Nifti1Header, path: Path, packed: int) -> int:
+    """How many bytes, unpacked, the header gives the file; raises ImageReadError when it cannot hold them."""
+    shape, offset = header.get_data_shape(), header.get_data_offset()
+    refuse_too_many_voxels(shape, path)
+    needed = max(offset, 0) + math.prod(map(int, shape)) * header.get_data_dtype().itemsize
+    if needed > path.stat().st_size * packed or offset > _MOST_BESIDE_VOXELS:
+        raise ImageReadError(
+            f"{path}: cannot be decoded: its header gives {shape} voxels, {needed} bytes in all, more than the file "
+            "can hold. Copy it again from its source."
+        )
+    return needed
+
+
+def _read_unpacked(stream: BinaryIO, count: int, path: Path) -> bytes:
+    """Unpacks `count` bytes, and lets go what a writer may have padded; raises ImageReadError for more than that."""
+    content = stream.read(max(count, 0))
+    if len(stream.read(_MOST_BESIDE_VOXELS + 1)) > _MOST_BESIDE_VOXELS:
+        raise ImageReadError(
+            f"{path}: cannot be decoded: it unpacks to far more than the {count} bytes that its header gives. "
+            "Copy it again from its source."
+        )
+    return content
+
+
+def _refuse_lying_header(path: Path) -> None:
+    """Raises ImageReadError when an NRRD or MetaImage gives a size that its data have not: ITK would allocate it."""
+    voxels = voxel_file(path)
     header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
     if header is None:
         raise ImageReadError(f"{path}: cannot be decoded: is not what its name says. Copy it again from its source.")
     header.SetFileName(str(path))
     header.ReadImageInformation()
     shape = [header.GetDimensions(axis) for axis in range(header.GetNumberOfDimensions())]
-    needed = math.prod(shape) * header.GetComponentSize() * header.GetNumberOfComponents()
-    if needed > path.stat().st_size * _MOST_PACKED:
-        raise ImageReadError(
-            f"{path}: cannot be decoded: its header gives {shape} voxels, {needed} bytes, more than the file can hold. "
-            "Copy it again from its source; a file whose data lie elsewhere is named .mhd or .nhdr."
-        )
+    refuse_too_many_voxels(shape, path)
+    voxels.refuse_other_size(math.prod(shape) * header.GetComponentSize() * header.GetNumberOfComponents(), shape, path)
 
 
 def _read_with_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """A 2-D image has a (3,3) affine: it is placed at z = 0, one mm thick."""
-    _refuse_oversized(path)
+    _refuse_lying_header(path)
     reader = ITKReader(channel_dim="no_channel")
     array, meta = reader.get_data(reader.read(path))
     small = np.asarray(meta["affine"], dtype=float)

@@ -28,7 +28,7 @@ def phantom_series(folder: Path, syntax: str, slices: int = 3) -> list[Path]:
 
 
 def write_bases(folder: Path) -> list[Path]:
-    """DICOM in eight encodings, pydicom's own CT slices, a multi-frame CT, NIfTI in five forms, NRRD and MetaImage."""
+    """DICOM in eight encodings, pydicom's own CT slices, a multi-frame CT, NIfTI in five forms, NRRD, MetaImage."""
     folder.mkdir(parents=True, exist_ok=True)
     slices = [phantom_series(folder, syntax)[0] for syntax in SYNTAXES]
     native = pydicom.dcmread(slices[0])
@@ -85,4 +85,13 @@ def _volumes(folder: Path) -> list[Path]:
     volume.SetSpacing([0.5, 0.6, 5.0])
     for name in ("v.mha", "v.nrrd"):
         itk.imwrite(volume, str(folder / name), compression=name == "v.nrrd")
-    return [folder / name for name in (*images, "v.mha", "v.nrrd")]
+    detached = [_detached(folder / name, volume) for name in ("raw.mhd", "packed.nhdr")]
+    return [*(folder / name for name in (*images, "v.mha", "v.nrrd")), *detached]
+
+
+def _detached(header: Path, volume: itk.Image) -> Path:
+    """A header that names its data file by the whole path, so that a mutated copy elsewhere finds it."""
+    itk.imwrite(volume, str(header), compression=header.suffix == ".nhdr")
+    (data,) = (path for path in header.parent.glob(f"{header.stem}.*") if path != header)
+    header.write_text(header.read_text().replace(data.name, str(data)))
+    return header

@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Fuzzes for as long as asked: `python tests/fuzz/run_fuzz.py manifest|images|folders --seconds 300`.
+"""Fuzzes for as long as asked: `python tests/fuzz/run_fuzz.py manifest|images|folders|imports --seconds 300`.
 
 Case k is made from the seed + k alone, which is printed with each failure: `--seed <that> --cases 1` shows it again. A
 case that hangs, or brings the process down, ends the run with its seed as well.
@@ -24,6 +24,8 @@ from pathlib import Path
 
 from monai_ich.utils.console import console
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "importers"))  # the miniatures of their tests
+
 # CharLS takes seconds of CPU time to give up on some damaged streams, whatever their size; a case is read five times.
 HANG_S = 120
 # What one case may take beyond the libraries: far above the largest of its true files.
@@ -33,7 +35,7 @@ MEMORY_BYTES = 2 << 30
 def main() -> int:
     """Runs cases until the time is over; returns 1 when one failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["manifest", "images", "folders"])
+    parser.add_argument("what", choices=["manifest", "images", "folders", "imports"])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**9))
     parser.add_argument("--cases", type=int, default=10**9)

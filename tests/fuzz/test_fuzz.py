@@ -21,7 +21,7 @@ SHORT = settings(
 )
 
 
-@pytest.fixture(scope="module", params=["manifest", "images", "folders"])
+@pytest.fixture(scope="module", params=["manifest", "images", "folders", "imports"])
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     return importlib.import_module(f"{request.param}_mutations").prepare(tmp_path_factory.mktemp(request.param))
 

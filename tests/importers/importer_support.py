@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pydicom
+from highdicom.seg import Segmentation, SegmentDescription
 from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
 
 from monai_ich.data import Manifest, read_manifest
 from monai_ich.data.phantom import PhantomSpec, make_patient
@@ -82,6 +85,34 @@ def write_nifti_mask(path: Path, patient: PhantomPatient, rendered: list[Any]) -
     """The study's masks as its hospital writes them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_mask(path, patient, [one.mask for one in rendered])
+
+
+def write_seg(path: Path, images: list[Path], masks: list[np.ndarray], label: str = "haematoma") -> None:
+    """An independent writer's DICOM SEG; it leaves out the frames without blood."""
+    sources = [pydicom.dcmread(image) for image in images]
+    description = SegmentDescription(
+        segment_number=1,
+        segment_label=label,
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=codes.SCT.Hemorrhage,
+        algorithm_type="MANUAL",
+    )
+    segmentation = Segmentation(
+        source_images=sources,
+        pixel_array=np.stack(masks).astype(bool),
+        segmentation_type="BINARY",
+        segment_descriptions=[description],
+        series_instance_uid=generate_uid(),
+        series_number=9,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer="test",
+        manufacturer_model_name="test",
+        software_versions="1",
+        device_serial_number="1",
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    segmentation.save_as(path)
 
 
 def request(folder: Path, **changes: Any) -> DicomRequest:

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pydicom
 import pytest
-from highdicom.seg import Segmentation, SegmentDescription
 from importer_support import (
     SLICES,
     bleeding_patient,
@@ -20,10 +19,10 @@ from importer_support import (
     request,
     stored_pixels,
     write_nifti_mask,
+    write_seg,
     write_study,
 )
 from PIL import Image
-from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 from support import strict_json
 
@@ -32,34 +31,6 @@ from monai_ich.transforms import LoadSlicesd
 
 # hospital 1: straight; 2: tilted gantry, mask rows flipped; 3: padding; 4: from head to foot; 6: tilted, 12-bit
 HOSPITALS = [1, 2, 3, 4, 6]
-
-
-def write_seg(path: Path, images: list[Path], masks: list[np.ndarray], label: str = "haematoma") -> None:
-    """An independent writer's DICOM SEG; it leaves out the frames without blood."""
-    sources = [pydicom.dcmread(image) for image in images]
-    description = SegmentDescription(
-        segment_number=1,
-        segment_label=label,
-        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-        segmented_property_type=codes.SCT.Hemorrhage,
-        algorithm_type="MANUAL",
-    )
-    segmentation = Segmentation(
-        source_images=sources,
-        pixel_array=np.stack(masks).astype(bool),
-        segmentation_type="BINARY",
-        segment_descriptions=[description],
-        series_instance_uid=generate_uid(),
-        series_number=9,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer="test",
-        manufacturer_model_name="test",
-        software_versions="1",
-        device_serial_number="1",
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    segmentation.save_as(path)
 
 
 def in_patient_order(patient: object, values: list) -> list:
