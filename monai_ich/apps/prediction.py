@@ -20,7 +20,8 @@ from torch.utils.data import Dataset
 
 from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.handlers import load_weights
-from monai_ich.transforms import SliceStack, read_series, to_source_geometry
+from monai_ich.transforms import SliceStack, SourceVolume, is_sheared, read_series, to_source_geometry, unshear
+from monai_ich.transforms.geometry import volume_shape
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ConfigurationError, RunDirectoryError
 from monai_ich.utils.files import replace_json
@@ -29,6 +30,7 @@ from monai_ich.utils.provenance import sha256_of_file
 from monai_ich.visualize import panel_figure
 
 MASK_THRESHOLD = 0.5
+MASK_FILE, UNSHEARED_FILE = "mask.nii.gz", "mask_unsheared.nii.gz"
 EXAMPLE_SLICE = "J2K_pixelrep_mismatch.dcm"
 PANEL_SLICES = 6
 MM3_PER_ML = 1000.0
@@ -74,6 +76,7 @@ def predict(
 ) -> dict[str, Any]:
     """Runs the network on a study and writes `slices.csv`, `study.json`, `mask.nii.gz` and `panel.png`.
 
+    Of a tilted gantry's slices it writes `mask_unsheared.nii.gz` too, as ITK and what is built on it refuse a shear.
     A study's probability of a marker is the highest of its slices': a marker in one slice is a marker.
 
     Args:
@@ -100,7 +103,7 @@ def predict(
         "slices": len(study),
         "threshold": threshold,
         **_study_markers(slices, markers, threshold),
-        **_write_mask(study, outputs, folder / "mask.nii.gz", slices),
+        **_write_mask(study, outputs, folder, slices),
         "checkpoint_sha256": sha256_of_file(Path(checkpoint)),
         "notes": list(study.stack.notes),
         "disclaimer": "research use only, not a medical device",
@@ -152,18 +155,24 @@ def _study_markers(slices: pd.DataFrame, markers: Sequence[str], threshold: floa
 
 
 def _write_mask(
-    study: StudySlices, outputs: dict[str, torch.Tensor], path: Path, slices: pd.DataFrame
-) -> dict[str, float]:
+    study: StudySlices, outputs: dict[str, torch.Tensor], folder: Path, slices: pd.DataFrame
+) -> dict[str, Any]:
     """Writes the mask on the input's grid, adds each slice's area to the table, and returns the volume in ml."""
+    for name in (MASK_FILE, UNSHEARED_FILE):
+        (folder / name).unlink(missing_ok=True)  # not every study gets both, and another's shall not stay
     if Task.SEG not in outputs:
         return {}
     probability = outputs[Task.SEG].softmax(1)[:, 1]  # (N, S, S)
     volume = to_source_geometry(probability, study.stack)
     mask = (volume.array >= MASK_THRESHOLD).astype(np.uint8)
-    nib.save(nib.Nifti1Image(mask, volume.affine_ras_mm), path)
+    nib.save(nib.Nifti1Image(mask, volume.affine_ras_mm), folder / MASK_FILE)
+    stored = SourceVolume(mask.reshape(volume_shape(mask.shape)), volume.affine_ras_mm)
+    if is_sheared(stored.affine_ras_mm):
+        upright = unshear(stored, slice_axis=study.stack.reorientation.axes[0])
+        nib.save(nib.Nifti1Image(*upright), folder / UNSHEARED_FILE)
     voxel_mm3 = abs(float(np.linalg.det(volume.affine_ras_mm[:3, :3])))
     row_mm, column_mm = study.stack.spacing_mm_rc
-    canonical = study.stack.reorientation.apply(mask.reshape(mask.shape + (1,) * (3 - mask.ndim)))
+    canonical = study.stack.reorientation.apply(stored.array)
     areas = canonical[list(study.stack.slice_index)].sum(axis=(1, 2)) * row_mm * column_mm
     slices["haematoma_area_mm2"] = areas.round(1)
     return {"haematoma_volume_ml": round(float(mask.sum()) * voxel_mm3 / MM3_PER_ML, 3)}
@@ -190,7 +199,9 @@ def _report(summary: dict[str, Any], folder: Path) -> None:
         console.print(f"{marker}: highest probability of {summary['slices']} slice(s) {probability:.3f}")
     if "haematoma_volume_ml" in summary:
         console.print(f"haematoma: {summary['haematoma_volume_ml']:.1f} ml")
-    console.print(f"written to {folder}: slices.csv, study.json, mask.nii.gz, panel.png", soft_wrap=True)
+    written = [name for name in ("slices.csv", "study.json", MASK_FILE, UNSHEARED_FILE, "panel.png")
+               if (folder / name).exists()]  # fmt: skip
+    console.print(f"written to {folder}: {', '.join(written)}", soft_wrap=True)
 
 
 def predict_with_run(run: Path, source: Path, output_dir: Path) -> None:

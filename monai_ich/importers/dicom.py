@@ -13,6 +13,7 @@ from typing import Any
 from monai_ich.data.manifest_card import add_place_faults
 from monai_ich.importers.assembly import (
     PROGRESS_FOLDER,
+    SERIES_FILE,
     Card,
     ImportResult,
     SliceTable,
@@ -26,7 +27,7 @@ from monai_ich.importers.pseudonyms import Pseudonyms, load_key
 from monai_ich.importers.redaction import Redactor
 from monai_ich.importers.scanning import ScanOptions, chunks, scan_chunk
 from monai_ich.importers.series_item import SeriesItem, SeriesOptions
-from monai_ich.importers.series_reading import read_series_item
+from monai_ich.importers.series_reading import RESAMPLED, read_series_item
 from monai_ich.utils.errors import ConfigurationError, FaultList
 
 FILE_WAYS = ("refer", "link", "copy")
@@ -205,7 +206,25 @@ def series_items(
         paths = tuple(entry["path"] for entry in entries)
         found = masks.of_series(series, study, patient, paths)
         items.append(SeriesItem(redactor, paths, patient, study, series, hospital, found, options))
-    return items, refused
+    return with_shared_masks(items, tree), refused
+
+
+def with_shared_masks(items: Sequence[SeriesItem], tree: Tree) -> list[SeriesItem]:
+    """Marks the mask volumes that may be of several series whose positions cannot be compared.
+
+    A mask that is named after the patient may be of any examination. Only where it has the pixels of a series is it
+    known to be that one's.
+    """
+    references: dict[Path, set[tuple[str, str]]] = {}
+    for item in items:
+        of_item = {(item.study, entry["reference"]) for entry in tree.series[item.series]}
+        for path in item.masks.volumes:
+            references.setdefault(path, set()).update(of_item)
+    marked = []
+    for item in items:
+        shared = tuple(path for path in item.masks.volumes if len(references[path]) > 1)
+        marked.append(replace(item, masks=replace(item.masks, shared=shared)))
+    return marked
 
 
 def import_series(
@@ -235,17 +254,28 @@ def import_series(
             annotated = sum(row["mask"] != "" for row in result["rows"])
             about = {"series": item.series, "study_id": item.study, **result["header"], "annotated": annotated}
             series.append({**about, "notes": "; ".join(result["notes"])})
+    card, notes = _with_resampled(request.card, notes, series)
     frame = fill_hospital(table.frame(), labels, refused, pseudonyms.token)
     return finish(
         frame, refused, series, notes,
         manifest=request.manifest,
         dataset_dir=items[0].options.dataset_dir if items else output,
         output=output,
-        card=request.card,
+        card=card,
         labels=labels,
         positives=request.positives,
         importer=importer,
     )  # fmt: skip
+
+
+def _with_resampled(card: Card, notes: Sequence[str], series: Sequence[dict[str, Any]]) -> tuple[Card, Sequence[str]]:
+    """Says in the card's description, which later splits keep, and in a note, how many masks were resampled."""
+    resampled = [one["annotated"] for one in series if one["mask_grid"] == RESAMPLED]
+    if not resampled:
+        return card, notes
+    what = f"The masks of {len(resampled)} series ({sum(resampled)} slices) were drawn on another grid and resampled"
+    note = f"{what}: look at some of them. {SERIES_FILE} names them, in column mask_grid."
+    return replace(card, description=f"{card.description} {what} onto the slices.".strip()), [*notes, note]
 
 
 def _clash(

@@ -22,11 +22,13 @@ class MaskFiles:
         volumes: NIfTI, NRRD or MetaImage files.
         segmentations: DICOM SEG files.
         pictures: image file -> PNG or NPY file of the same slice.
+        shared: those of the volumes that may as well belong to a series of another frame of reference.
     """
 
     volumes: tuple[Path, ...] = ()
     segmentations: tuple[Path, ...] = ()
     pictures: dict[Path, Path] = field(default_factory=dict)
+    shared: tuple[Path, ...] = ()
 
     def all_paths(self) -> list[Path]:
         """Every file, in a fixed order."""

@@ -1,160 +1,133 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Brings a mask onto the slices of a series by their place in the patient, or refuses it."""
+"""A mask's own grid in the patient: which slices it reaches, whether it shares their pixels, and its values there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset
+from scipy import ndimage
 
 from monai_ich.importers.pictures import read_array, read_picture
-from monai_ich.transforms.dicom_frames import Frame, decode_frames, describe_frames, open_dicom
+from monai_ich.transforms.dicom_frames import Frame
+from monai_ich.transforms.geometry import volume_shape
 from monai_ich.transforms.reading import as_mask, frames_affine
 from monai_ich.transforms.volumes import read_volume
 from monai_ich.utils.errors import ImageReadError
 
-# How far a pixel may lie from a voxel of its mask, in voxels: affines agree only after rounding, and not at all when
-# mask and image have different grids.
+# How far a pixel may lie from a voxel of its mask, in voxels: affines agree only after rounding.
 GRID_TOLERANCE = 0.25
+# What `MaskVolume.sample` gives for pixels that lie outside the volume.
+OUTSIDE = 255
+# The share of a slice that must lie between a volume's first and last plane; the corners of a tilted one may stick out.
+REACHED_SHARE = 0.9
 
 Masks = list[np.ndarray | None]  # one uint8 (rows, columns) a slice, as stored; None where nobody annotated
 
 
-def masks_of_volume(path: Path, frames: Sequence[Frame]) -> Masks:
-    """The masks that a volume holds for the slices of a series; None for slices above and below it.
+@dataclass(frozen=True)
+class PlacedMasks:
+    """The masks of a series' slices, and how they came onto them.
+
+    Attributes:
+        masks: one a slice.
+        is_resampled: whether the file has another grid than the slices, so that each pixel took the nearest voxel.
+        notes: what was mended or assumed, in words.
+    """
+
+    masks: Masks
+    is_resampled: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class MaskVolume:
+    """A mask as its file stores it.
+
+    Attributes:
+        path: the file.
+        values: uint8 (A,B,C), 0 or 1.
+        affine_ras_mm: (4,4), voxel (a, b, c, 1) -> RAS mm.
+    """
+
+    path: Path
+    values: np.ndarray
+    affine_ras_mm: np.ndarray
+
+    def way_from(self, frame: Frame) -> np.ndarray:
+        """(4,4): pixel (column, row, 0, 1) of a slice -> voxel (a, b, c, 1), not rounded."""
+        return np.linalg.inv(self.affine_ras_mm) @ frames_affine([frame])[0]
+
+    def across(self, frame: Frame) -> int:
+        """The axis that is nearest to the slice's normal."""
+        steps = self.affine_ras_mm[:3, :3]
+        return int(np.argmax(np.abs(frames_affine([frame])[0][:3, 2] @ (steps / np.linalg.norm(steps, axis=0)))))
+
+    def reached_share(self, frame: Frame) -> float:
+        """The share of a slice's pixels that lie between the first and the last plane of the volume, 0..1."""
+        way, across = self.way_from(frame), self.across(frame)
+        rows, columns = frame.shape_rc
+        depth = way[across, 3] + way[across, 0] * np.arange(columns) + way[across, 1] * np.arange(rows)[:, None]
+        depth = np.rint(depth)
+        return float(((depth >= 0) & (depth < self.values.shape[across])).mean())
+
+    def reaches(self, frame: Frame) -> bool:
+        """Whether the volume says something of the slice, rather than ending within it, above or below."""
+        return self.reached_share(frame) >= REACHED_SHARE
+
+    def offset_voxels(self, frame: Frame) -> float:
+        """How far the slice's pixels lie from voxels of their own; infinite where grids differ in steps or extent.
+
+        Both are linear in the pixel's row and column, so the corners tell of every pixel.
+        """
+        way = self.way_from(frame)
+        steps = np.rint(way[:3, :2])
+        if (np.abs(steps).sum(axis=0) != 1).any() or np.abs(steps).sum(axis=1).max() > 1:
+            return np.inf  # a column and a row of the slice are no steps along two axes of the volume
+        rows, columns = frame.shape_rc
+        corners = np.array([[0, columns - 1, 0, columns - 1], [0, 0, rows - 1, rows - 1]])
+        start = np.rint(way[:3, 3])[:, None]
+        nearest = steps @ corners + start
+        if (nearest < 0).any() or (nearest >= np.array(self.values.shape)[:, None]).any():
+            return np.inf
+        return float(np.abs(way[:3, :2] @ corners + way[:3, 3:] - nearest).max())
+
+    def has_pixels_of(self, frame: Frame) -> bool:
+        """Whether every pixel of the slice is a voxel of the volume, but for a permutation and flips of the axes."""
+        return self.offset_voxels(frame) <= GRID_TOLERANCE
+
+    def sample(self, frame: Frame) -> np.ndarray:
+        """The voxel nearest to each pixel of a slice -> uint8 (rows, columns), `OUTSIDE` beyond the volume."""
+        way = self.way_from(frame)
+        rows, columns = frame.shape_rc
+        # pixels half-way between two voxels all go to one side, whatever the last digits of the affine are
+        offset = way[:3, 3] + 1e-6
+        sampled = ndimage.affine_transform(
+            self.values, way[:3, :3], offset, (columns, rows, 1), order=0, mode="grid-constant", cval=OUTSIDE
+        )
+        return np.ascontiguousarray(sampled[..., 0].T)
+
+
+def read_mask_volume(path: Path) -> MaskVolume:
+    """Reads a NIfTI, NRRD or MetaImage mask; every label above 0 is 1.
 
     Raises:
-        ImageReadError: the file holds no mask, lies on another grid, or nowhere near the series.
+        ImageReadError: it cannot be read, holds no mask, or its affine is degenerate.
     """
     array, affine = read_volume(path)
-    mask = as_mask(array.reshape((*array.shape, 1)[:3] if array.ndim == 2 else array.shape[:3]), path)
-    found = [_on_slice(mask, affine, frame, path) for frame in frames]
-    if all(slice_mask is None for slice_mask in found):
-        raise ImageReadError(
-            f"{path}: lies on none of the {len(frames)} slices of the series that it is named after. "
-            "Check that it was drawn on this series, and that the tool kept the position in the patient."
-        )
-    return found
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise ImageReadError(f"{path}: its affine is degenerate, so it lies nowhere. Export it with its geometry.")
+    return MaskVolume(path, as_mask(array.reshape(volume_shape(array.shape)), path), affine)
 
 
-def _on_slice(mask: np.ndarray, affine: np.ndarray, frame: Frame, path: Path) -> np.ndarray | None:
-    """Samples a mask volume (A,B,C) at the pixels of a slice -> (rows, columns), or None when the slice is outside.
-
-    Both are linear in the pixel's row and column, so three corners tell whether every pixel meets a voxel.
-    """
-    rows, columns = frame.shape_rc
-    pixel_to_voxel = np.linalg.inv(affine) @ frames_affine([frame])[0]  # (column, row, 0, 1) -> voxel
-    corners = np.array([[0, 0], [columns - 1, 0], [0, rows - 1], [columns - 1, rows - 1]])
-    voxels = (pixel_to_voxel @ np.column_stack([corners, np.zeros(4), np.ones(4)]).T)[:3]  # (3,4)
-    across = int(np.argmin(np.ptp(voxels, axis=1)))  # the mask's axis that stays the same within the slice
-    depth = np.rint(voxels[across])
-    if (depth < 0).any() or (depth >= mask.shape[across]).any():
-        return None
-    off = np.abs(voxels - np.rint(voxels)).max()
-    beyond = (np.rint(voxels) < 0).any() or (np.rint(voxels) >= np.array(mask.shape)[:, None]).any()
-    if off > GRID_TOLERANCE or beyond or np.ptp(depth):
-        raise ImageReadError(
-            f"{path}: its voxels do not lie on the pixels of the series (they are up to {off:.2f} voxels off, or end "
-            "within a slice). Draw the mask on this series, or resample it onto the series' grid by nearest neighbour."
-        )
-    column_index, row_index = np.meshgrid(np.arange(columns), np.arange(rows))
-    index = pixel_to_voxel[:3, 0, None, None] * column_index + pixel_to_voxel[:3, 1, None, None] * row_index
-    a, b, c = np.rint(index + pixel_to_voxel[:3, 3, None, None]).astype(int)
-    return np.ascontiguousarray(mask[a, b, c])
-
-
-def masks_of_segmentation(path: Path, frames: Sequence[Frame], instances: Sequence[str], segment: str) -> Masks:
-    """The masks of a DICOM Segmentation (PS3.3 A.51) for the slices of a series.
-
-    A frame without blood may be left out of the file, so every slice that the file refers to is annotated.
-
-    Args:
-        path: the file, binary or fractional (from half its maximum up counts).
-        frames: the slices.
-        instances: SOP Instance UID of each slice.
-        segment: Segment Label (0062,0005) to take; empty when the file has but one segment.
-
-    Raises:
-        ImageReadError: several segments and none chosen, or a frame that lies on no slice.
-    """
-    dataset = open_dicom(path)
-    wanted = _segment_number(dataset, path, segment)
-    described = describe_frames(dataset, path, "mask")
-    chosen = [frame for frame in described if _segment_of(dataset, frame.number) == wanted]
-    stored = decode_frames(dataset, path, [frame.number for frame in chosen]) if chosen else np.zeros((0, 1, 1))
-    threshold = 0.5 * float(dataset.get("MaximumFractionalValue") or 1)
-    referenced = _referenced_instances(dataset)
-    masks: Masks = [
-        np.zeros(frame.shape_rc, np.uint8) if not referenced or uid in referenced else None
-        for frame, uid in zip(frames, instances, strict=True)
-    ]
-    for frame, values in zip(chosen, stored, strict=True):
-        _place(masks, frames, frame, (values >= threshold).astype(np.uint8))
-    return masks
-
-
-def _place(masks: Masks, frames: Sequence[Frame], source: Frame, values: np.ndarray) -> None:
-    """Adds one frame of a segmentation to the slice that it lies on."""
-    step_mm = _slice_step_mm(frames)
-    affine, _ = frames_affine([replace(source, thickness_mm=step_mm)])
-    for number, frame in enumerate(frames):
-        distance_mm = abs(float((frame.position_lps_mm - source.position_lps_mm) @ source.normal))
-        if distance_mm > GRID_TOLERANCE * step_mm:
-            continue
-        found = _on_slice(values.T[..., None], affine, frame, source.path)
-        if found is not None:
-            before = masks[number]
-            masks[number] = found if before is None else np.maximum(before, found)
-            return
-    raise ImageReadError(
-        f"{source.path}: frame {source.number} lies on no slice of the series that it refers to. "
-        "Check that the segmentation was drawn on this series."
-    )
-
-
-def _slice_step_mm(frames: Sequence[Frame]) -> float:
+def slice_step_mm(frames: Sequence[Frame]) -> float:
+    """The usual distance between the slices of a series along their normal, mm."""
     if len(frames) < 2:
         return frames[0].thickness_mm
     along = np.array([float(frame.position_lps_mm @ frames[0].normal) for frame in frames])
     return float(np.median(np.abs(np.diff(along))))
-
-
-def _segment_number(dataset: Dataset, path: Path, label: str) -> int:
-    segments = {
-        str(segment.get("SegmentLabel", "")): int(segment.SegmentNumber)
-        for segment in dataset.get("SegmentSequence") or ()
-    }
-    if not label and len(segments) == 1:
-        return next(iter(segments.values()))
-    if label in segments:
-        return segments[label]
-    what = f"no segment {label!r}" if label else f"{len(segments)} segments"
-    raise ImageReadError(
-        f"{path}: holds {what}; it has {', '.join(map(repr, segments)) or 'none'}. Choose one by its label: --segment."
-    )
-
-
-def _segment_of(dataset: Dataset, number: int) -> int:
-    for groups in (
-        dataset.PerFrameFunctionalGroupsSequence[number : number + 1],
-        dataset.SharedFunctionalGroupsSequence[:1],
-    ):
-        for group in groups:
-            if "SegmentIdentificationSequence" in group:
-                return int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-    return 1
-
-
-def _referenced_instances(dataset: Dataset) -> set[str]:
-    """SOP Instance UIDs of the images that were segmented; empty when the file does not say."""
-    return {
-        str(instance.ReferencedSOPInstanceUID)
-        for series in dataset.get("ReferencedSeriesSequence") or ()
-        for instance in series.get("ReferencedInstanceSequence") or ()
-    }
 
 
 def mask_of_picture(path: Path, frame: Frame) -> np.ndarray:

@@ -16,6 +16,9 @@ from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.files import replace_json
 
+# Raised whenever an item may give another result than before, so that records of older versions are made again.
+RULES = 2
+
 
 class Item(Protocol):
     """A part of the import that is read at one time: some files' headers, a series, a volume."""
@@ -88,18 +91,19 @@ class Records:
         self.folder = folder
 
     def load(self, item: Item) -> dict[str, Any] | None:
-        """The item's result; None when it has none, or has changed since."""
+        """The item's result; None when it has none, or it or the importer's rules have changed since."""
         try:
             record = json.loads(self._path(item).read_bytes())
         except FileNotFoundError:
             return None
         except ValueError:  # damaged, by a full disk for instance: the item is simply done again
             return None
-        return record["result"] if record.get("state") == item.state else None
+        is_current = record.get("state") == item.state and record.get("rules") == RULES
+        return record["result"] if is_current else None
 
     def store(self, item: Item, result: dict[str, Any]) -> None:
         """Keeps the result."""
-        replace_json(self._path(item), {"state": item.state, "result": result}, indent=None)
+        replace_json(self._path(item), {"rules": RULES, "state": item.state, "result": result}, indent=None)
 
     def _path(self, item: Item) -> Path:
         return self.folder / item.name[:2] / f"{item.name}.json"  # no folder gets too many files

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.uid import SegmentationStorage
 
+from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.progress import Refusal, refusal, refuse_odd_name, state_of
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
 from monai_ich.transforms.dicom_frames import open_dicom, refuse_unless_ct
@@ -144,7 +144,7 @@ def _refused(redactor: Redactor, path: Path, error: ImageReadError, identity: Id
 
 
 def _describe(dataset: Dataset, path: Path, chunk: Chunk) -> tuple[str, dict[str, Any]]:
-    if dataset.SOPClassUID == SegmentationStorage:
+    if dataset.SOPClassUID in SEGMENTATION_STORAGE:
         return "segmentations", _segmentation(dataset, chunk.redactor)
     if dataset.get("Modality") != "CT" and dataset.SOPClassUID not in CT_STORAGE:
         return "other", {}
@@ -174,6 +174,7 @@ def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
         "patient": token("patient", names.patient),
         "study": token("study", names.study),
         "series": token("series", names.series),
+        "reference": token("frame of reference", str(dataset.get("FrameOfReferenceUID") or "")),
         "hospital": _hospital(dataset, path, redactor, options),
     }
 

@@ -61,7 +61,8 @@ class SeriesItem:
 
     @cached_property
     def state(self) -> str:
-        parts = (self.patient, self.study, self.hospital, self.options, sorted(map(str, self.masks.pictures)))
+        parts = (self.patient, self.study, self.hospital, self.options, sorted(map(str, self.masks.pictures)),
+                 self.masks.shared)  # fmt: skip
         return self.redactor.pseudonyms.token("state", state_of([*self.paths, *self.masks.all_paths()], *parts))
 
     @cached_property

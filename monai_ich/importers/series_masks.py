@@ -10,7 +10,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from monai_ich.importers.mask_grids import Masks, mask_of_picture, masks_of_segmentation, masks_of_volume
+from monai_ich.importers.mask_grids import Masks, PlacedMasks, mask_of_picture
+from monai_ich.importers.mask_segmentations import masks_of_segmentation
+from monai_ich.importers.mask_volumes import masks_of_volume
 from monai_ich.importers.progress import Refusal
 from monai_ich.importers.series_item import SeriesItem, refuse_mask
 from monai_ich.importers.series_slices import Slice
@@ -19,21 +21,24 @@ from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.files import replace_file
 
 
-def masks_of_series(item: SeriesItem, ordered: Sequence[Slice], refused: list[Refusal]) -> Masks:
-    """The masks of the slices; where several files lie on the series, none is taken."""
+def masks_of_series(item: SeriesItem, ordered: Sequence[Slice], refused: list[Refusal]) -> PlacedMasks:
+    """The masks of the slices; where several files lie on the series' own pixels, or else near them, none is taken."""
     frames = [one.frame for one in ordered]
-    found: list[tuple[Path, Masks]] = []
+    found: list[tuple[Path, PlacedMasks]] = []
     for path, read in _mask_readers(item, ordered):
         try:
             found.append((path, read()))
         except ImageReadError as error:
             refused.append(refuse_mask(item, path, str(error)))
+    # what has to be resampled here was drawn on another series of the study
+    found = [(path, placed) for path, placed in found if not placed.is_resampled] or found
     if len(found) > 1:
         for path, _ in found:
             message = f"{len(found)} mask files lie on this series. Keep the one that is to be learned from."
             refused.append(refuse_mask(item, path, message))
         found = []
-    masks: Masks = found[0][1] if found else [None] * len(frames)
+    placed = found[0][1] if found else PlacedMasks([None] * len(frames))
+    masks = placed.masks
     for number, frame in enumerate(frames):
         picture = item.masks.pictures.get(frame.path)
         if picture is None or masks[number] is not None:
@@ -42,16 +47,16 @@ def masks_of_series(item: SeriesItem, ordered: Sequence[Slice], refused: list[Re
             masks[number] = mask_of_picture(picture, frame)
         except ImageReadError as error:
             refused.append(refuse_mask(item, picture, str(error)))
-    return masks
+    return placed
 
 
-def _mask_readers(item: SeriesItem, ordered: Sequence[Slice]) -> Iterator[tuple[Path, Callable[[], Masks]]]:
+def _mask_readers(item: SeriesItem, ordered: Sequence[Slice]) -> Iterator[tuple[Path, Callable[[], PlacedMasks]]]:
     frames = [one.frame for one in ordered]
     for path in item.masks.volumes:
-        yield path, lambda path=path: masks_of_volume(path, frames)  # type: ignore[misc]
-    uids = [one.uid for one in ordered]
+        shared = path in item.masks.shared
+        yield path, lambda path=path, shared=shared: masks_of_volume(path, frames, shared)  # type: ignore[misc]
     for path in item.masks.segmentations:
-        yield path, lambda path=path: masks_of_segmentation(path, frames, uids, item.options.segment)  # type: ignore[misc]
+        yield path, lambda path=path: masks_of_segmentation(path, ordered, item.options.segment)  # type: ignore[misc]
 
 
 def write_masks(item: SeriesItem, ordered: Sequence[Slice], masks: Masks) -> list[tuple[str, int | None]]:

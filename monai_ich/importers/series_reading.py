@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from monai_ich.importers.mask_grids import PlacedMasks
 from monai_ich.importers.progress import Refusal
 from monai_ich.importers.series_item import SeriesItem, refuse_file, refuse_series
 from monai_ich.importers.series_masks import masks_of_series, write_masks
 from monai_ich.importers.series_slices import Slice, read_slice_file, series_order
 from monai_ich.utils.errors import ImageReadError
+
+# What series.csv says in column mask_grid of masks that took the nearest voxel of another grid.
+RESAMPLED = "resampled"
 
 
 def read_series_item(item: SeriesItem) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
     Returns:
         `rows`: one a slice from foot to head, with image, image_slice, mask, mask_slice (paths relative to the
         data set's folder), `instance` (a token), `shape`, and `blood` (1, 0, None without a mask); `header`: what the
-        scanner was, nothing of the patient; `refused`; `notes`.
+        scanner was, and whether masks were resampled, nothing of the patient; `refused`; `notes`.
     """
     refused: list[Refusal] = []
     slices, first = _readable_slices(item, refused)
@@ -37,7 +41,8 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
     except ImageReadError as error:
         refused.append(refuse_series(item, error))
         return {**empty, "refused": [entry.as_dict() for entry in refused]}
-    masks = masks_of_series(item, ordered, refused)
+    placed = masks_of_series(item, ordered, refused)
+    masks = placed.masks
     mask_cells = write_masks(item, ordered, masks)
     rows = [
         {
@@ -49,7 +54,8 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
         }
         for number, one in enumerate(ordered)
     ]
-    header = _header(first, ordered)
+    header = {**_header(first, ordered), "mask_grid": _mask_grid(placed)}
+    notes = [*notes, *placed.notes]
     return {"rows": rows, "header": header, "notes": notes, "refused": [entry.as_dict() for entry in refused]}
 
 
@@ -68,7 +74,8 @@ def _readable_slices(item: SeriesItem, refused: list[Refusal]) -> tuple[list[Sli
         token = item.redactor.pseudonyms.token("instance", item.options.instance_of(dataset, path))
         sop = str(dataset.get("SOPInstanceUID") or "")
         multi = int(dataset.get("NumberOfFrames") or 1) > 1
-        slices.extend(Slice(frame, token, sop, multi) for frame in frames)
+        reference = str(dataset.get("FrameOfReferenceUID") or "")
+        slices.extend(Slice(frame, token, sop, multi, reference) for frame in frames)
     return slices, first
 
 
@@ -116,6 +123,13 @@ def _header(first: Dataset, ordered: Sequence[Slice]) -> dict[str, Any]:
         "slice_step_mm": round(_step_mm(ordered), 4),
         "tilt_deg": round(float(np.degrees(np.arccos(np.clip(normal[2], 0, 1)))), 2),
     }
+
+
+def _mask_grid(placed: PlacedMasks) -> str:
+    """ "own" when the masks have the slices' own pixels, "resampled" when they had another grid, "" without masks."""
+    if all(mask is None for mask in placed.masks):
+        return ""
+    return RESAMPLED if placed.is_resampled else "own"
 
 
 def _step_mm(ordered: Sequence[Slice]) -> float:

@@ -23,12 +23,14 @@ class Slice:
         instance: token of the name that labels use.
         uid: SOP Instance UID (0008,0018); it is never written.
         is_multi_frame: whether its file holds several frames.
+        frame_of_reference: Frame of Reference UID (0020,0052), empty when the file does not say; never written either.
     """
 
     frame: Frame
     instance: str
     uid: str
     is_multi_frame: bool = False
+    frame_of_reference: str = ""
 
 
 def read_slice_file(path: Path) -> tuple[Dataset, list[Frame]]:

@@ -11,6 +11,7 @@ from monai_ich.transforms.right_angle import RandRightAngleFlipd, rotate_and_fli
 from monai_ich.transforms.rotation import RandSmallRotationd, rotation_grid
 from monai_ich.transforms.series import read_series
 from monai_ich.transforms.slice_features import FEATURES, PixelCount, SliceFeaturesd, fingerprints
+from monai_ich.transforms.unshearing import is_sheared, unshear
 
 __all__ = [
     "ACQUISITION_ATTRIBUTES",
@@ -29,11 +30,13 @@ __all__ = [
     "check_image_size",
     "fingerprints",
     "has_header",
+    "is_sheared",
     "read_acquisition",
     "read_series",
     "read_slices",
     "rotate_and_flip",
     "rotation_grid",
     "to_source_geometry",
+    "unshear",
     "window_bounds_hu",
 ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import itk
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -97,6 +98,7 @@ def test_a_volume_predicts_as_its_series_does(tiny_run: Path, phantom_series: Pa
     datasets = [pydicom.dcmread(f) for f in files]
     hu = np.stack([d.pixel_array * float(d.RescaleSlope) + float(d.RescaleIntercept) for d in datasets])
     predict_with_run(tiny_run, phantom_series, tmp_path / "series")
+    assert not (tmp_path / "series/mask_unsheared.nii.gz").exists()
     affine = nib.load(tmp_path / "series/mask.nii.gz").affine
     volume = nib.Nifti1Image(hu.transpose(2, 1, 0).astype(np.float32), affine)
     turned = volume.as_reoriented(np.array([[0, -1], [1, -1], [2, 1]]))
@@ -109,6 +111,32 @@ def test_a_volume_predicts_as_its_series_does(tiny_run: Path, phantom_series: Pa
     back = np.asarray(mask.dataobj)[::-1, ::-1]
     agreement = (back == np.asarray(nib.load(tmp_path / "series/mask.nii.gz").dataobj)).mean()
     assert agreement > 0.999
+
+
+def test_a_tilted_series_gets_its_mask_where_its_slices_lie(tiny_run: Path, tiny_phantom: Path, tmp_path: Path) -> None:
+    """Every voxel of both masks against the equation of DICOM PS3.3 C.7.6.2.1.1, worked out from the headers."""
+    folder = sorted((tiny_phantom.parent / "images").rglob("hospital_02/**/*.dcm"))[0].parent
+    predict_with_run(tiny_run, folder, tmp_path)
+    mask = nib.load(tmp_path / "mask.nii.gz")
+    assert (int(mask.header["sform_code"]) > 0, int(mask.header["qform_code"])) == (True, 0)
+    slices = pd.read_csv(tmp_path / "slices.csv")
+    columns, rows = np.meshgrid(np.arange(mask.shape[0]), np.arange(mask.shape[1]), indexing="ij")
+    for number, name in zip(slices["slice"], slices["file"], strict=True):
+        header = pydicom.dcmread(folder / name)
+        assert abs(header.GantryDetectorTilt) > 5
+        orientation, spacing = np.array(header.ImageOrientationPatient, float), header.PixelSpacing
+        lps = np.array(header.ImagePositionPatient, float) + columns[..., None] * orientation[:3] * spacing[1]
+        lps = lps + rows[..., None] * orientation[3:] * spacing[0]
+        index = np.stack([columns, rows, np.full_like(rows, number)], axis=-1)
+        np.testing.assert_allclose(nib.affines.apply_affine(mask.affine, index), lps * [-1, -1, 1], atol=1e-3)
+    with pytest.raises(RuntimeError, match="orthonormal"):
+        itk.imread(str(tmp_path / "mask.nii.gz"))
+    upright, image = itk.imread(str(tmp_path / "mask_unsheared.nii.gz")), nib.load(tmp_path / "mask_unsheared.nii.gz")
+    assert int(itk.array_view_from_image(upright).sum()) == int(np.asarray(mask.dataobj).sum())
+    for corner in np.ndindex(2, 2, 2):
+        index = [int(c * (n - 1)) for c, n in zip(corner, image.shape, strict=True)]
+        ras = np.array(upright.TransformIndexToPhysicalPoint(index)) * [-1, -1, 1]
+        np.testing.assert_allclose(nib.affines.apply_affine(image.affine, index), ras, atol=1e-3)
 
 
 def test_the_volume_is_the_mask_s_in_millilitres(tiny_run: Path, phantom_series: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def _write_masks(folder: Path, kind: str, paths: list[Path], rendered: list) -> 
     if kind == "nifti":
         write_nifti_mask(folder / f"{PATIENTS['a']}.nii.gz", bleeding_patient(1), rendered)
     elif kind == "seg":
-        write_seg(folder / "s.dcm", paths, [one.mask for one in rendered])
+        write_seg(folder / "s.dcm", paths, {"haematoma": [one.mask for one in rendered]})
     else:
         (folder / "a").mkdir(parents=True)
         for path, one in zip(paths, rendered, strict=True):

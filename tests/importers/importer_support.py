@@ -15,7 +15,7 @@ import pydicom
 from highdicom.seg import Segmentation, SegmentDescription
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from monai_ich.data import Manifest, read_manifest
 from monai_ich.data.phantom import PhantomSpec, make_patient
@@ -81,27 +81,46 @@ def plant(data: Dataset, _: int = 0) -> None:
         setattr(data, keyword, value)
 
 
-def write_nifti_mask(path: Path, patient: PhantomPatient, rendered: list[Any]) -> None:
-    """The study's masks as its hospital writes them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_mask(path, patient, [one.mask for one in rendered])
+def turned(data: Dataset, _: int = 0) -> None:
+    """Stores columns from left to right and rows from back to front: the same picture in the patient."""
+    stored = data.pixel_array[::-1, ::-1]
+    orientation = np.array(data.ImageOrientationPatient, float)
+    far = orientation[:3] * (data.Columns - 1) * data.PixelSpacing[1]
+    far = far + orientation[3:] * (data.Rows - 1) * data.PixelSpacing[0]
+    data.ImagePositionPatient = [f"{v:.6f}" for v in np.array(data.ImagePositionPatient, float) + far]
+    data.ImageOrientationPatient = [f"{v:.6f}" for v in -orientation]
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.set_pixel_data(np.ascontiguousarray(stored), "MONOCHROME2", data.BitsStored, generate_instance_uid=False)
 
 
-def write_seg(path: Path, images: list[Path], masks: list[np.ndarray], label: str = "haematoma") -> None:
-    """An independent writer's DICOM SEG; it leaves out the frames without blood."""
-    sources = [pydicom.dcmread(image) for image in images]
-    description = SegmentDescription(
-        segment_number=1,
-        segment_label=label,
-        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-        segmented_property_type=codes.SCT.Hemorrhage,
-        algorithm_type="MANUAL",
-    )
+def write_seg(
+    path: Path, images: list[Path], segments: dict[str, list[np.ndarray]], kind: str = "BINARY", **settings: Any
+) -> None:
+    """An independent writer's DICOM SEG; it leaves out the frames without blood.
+
+    Args:
+        path: the file.
+        images: the slices that it refers to.
+        segments: label -> one (rows, columns) array for each of them; probabilities where `kind` is FRACTIONAL.
+        kind: Segmentation Type.
+        settings: further arguments of highdicom.
+    """
+    descriptions = [
+        SegmentDescription(
+            segment_number=number,
+            segment_label=label.partition("#")[0],  # what follows a # tells segments of one label apart
+            segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+            segmented_property_type=codes.SCT.Hemorrhage,
+            algorithm_type="MANUAL",
+        )
+        for number, label in enumerate(segments, start=1)
+    ]
+    values = np.stack([np.stack(masks) for masks in segments.values()], axis=-1)  # (N, rows, columns, segments)
     segmentation = Segmentation(
-        source_images=sources,
-        pixel_array=np.stack(masks).astype(bool),
-        segmentation_type="BINARY",
-        segment_descriptions=[description],
+        source_images=[pydicom.dcmread(image) for image in images],
+        pixel_array=values.astype(np.float32) if kind == "FRACTIONAL" else values.astype(np.uint8),
+        segmentation_type=kind,
+        segment_descriptions=descriptions,
         series_instance_uid=generate_uid(),
         series_number=9,
         sop_instance_uid=generate_uid(),
@@ -110,9 +129,16 @@ def write_seg(path: Path, images: list[Path], masks: list[np.ndarray], label: st
         manufacturer_model_name="test",
         software_versions="1",
         device_serial_number="1",
+        **settings,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     segmentation.save_as(path)
+
+
+def write_nifti_mask(path: Path, patient: PhantomPatient, rendered: list[Any]) -> None:
+    """The study's masks as its hospital writes them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_mask(path, patient, [one.mask for one in rendered])
 
 
 def request(folder: Path, **changes: Any) -> DicomRequest:

@@ -18,6 +18,7 @@ from importer_support import (
     read,
     request,
     stored_pixels,
+    turned,
     write_nifti_mask,
     write_seg,
     write_study,
@@ -48,7 +49,7 @@ def test_round_trip_is_pixel_identical(tmp_path: Path, hospital: int, kind: str)
     if kind == "nifti":
         write_nifti_mask(tmp_path / "masks" / f"{patient.truth.patient_id}.nii.gz", patient, rendered)
     elif kind == "seg":
-        write_seg(tmp_path / "masks" / "s.dcm", paths, masks)
+        write_seg(tmp_path / "masks" / "s.dcm", paths, {"haematoma": masks})
     else:
         for path, mask in zip(paths, masks, strict=True):
             target = tmp_path / "masks" / "a" / f"{path.name}.{kind}"
@@ -84,17 +85,7 @@ def test_a_flipped_series(tmp_path: Path) -> None:
     patient = bleeding_patient(1)
     folder = tmp_path / "export"
 
-    def turn(data: pydicom.Dataset, _: int) -> None:
-        stored = data.pixel_array[::-1, ::-1]
-        orientation = np.array(data.ImageOrientationPatient, float)
-        far = orientation[:3] * (data.Columns - 1) * data.PixelSpacing[1]
-        far = far + orientation[3:] * (data.Rows - 1) * data.PixelSpacing[0]
-        data.ImagePositionPatient = [f"{v:.6f}" for v in np.array(data.ImagePositionPatient, float) + far]
-        data.ImageOrientationPatient = [f"{v:.6f}" for v in -orientation]
-        data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-        data.set_pixel_data(np.ascontiguousarray(stored), "MONOCHROME2", data.BitsStored, generate_instance_uid=False)
-
-    _, rendered = write_study(folder, patient, change=turn)
+    _, rendered = write_study(folder, patient, change=turned)
     write_nifti_mask(tmp_path / "masks" / f"{patient.truth.patient_id}.nii.gz", patient, rendered)
     manifest = read(import_dicom(request(tmp_path, masks=tmp_path / "masks")).manifest)
     for (image, mask), one in zip(stored_pixels(manifest), rendered, strict=True):
@@ -138,7 +129,7 @@ def test_links_take_no_space_and_copies_stand_alone(tmp_path: Path) -> None:
 def test_a_mask_of_some_slices_leaves_the_others_unannotated(tmp_path: Path) -> None:
     patient = bleeding_patient(1)
     paths, rendered = write_study(tmp_path / "export", patient)
-    write_seg(tmp_path / "export" / "s.dcm", paths[1:3], [one.mask for one in rendered[1:3]])
+    write_seg(tmp_path / "export" / "s.dcm", paths[1:3], {"haematoma": [one.mask for one in rendered[1:3]]})
     result = import_dicom(request(tmp_path))
     frame = read(result.manifest).frame
     assert [bool(mask) for mask in frame["mask"]] == [False, True, True, False]
@@ -176,7 +167,7 @@ def test_masks_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     patient = bleeding_patient(1)
     _, rendered = write_study(tmp_path / "export", patient)
     name = tmp_path / "masks" / f"{patient.truth.patient_id}.nii.gz"
-    for shift_voxels, reason in ((0.4, "do not lie on the pixels of the series"), (40, "or end within a slice")):
+    for shift_voxels, reason in ((0.4, "(up to 0.40 voxels off)"), (40, "(another step, direction or extent)")):
         write_nifti_mask(name, patient, rendered)
         image = nib.load(name)
         affine = image.affine @ np.array([[1, 0, 0, shift_voxels], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
@@ -197,7 +188,7 @@ def test_masks_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 def test_a_segment_is_chosen_by_its_label(tmp_path: Path) -> None:
     patient = bleeding_patient(1)
     paths, rendered = write_study(tmp_path / "export", patient)
-    write_seg(tmp_path / "export" / "s.dcm", paths, [one.mask for one in rendered], label="oedema")
+    write_seg(tmp_path / "export" / "s.dcm", paths, {"oedema": [one.mask for one in rendered]})
     result = import_dicom(request(tmp_path, segment="haematoma"))
     assert result.annotated == 0
     assert "holds no segment 'haematoma'; it has 'oedema'" in result.refused[0].reason

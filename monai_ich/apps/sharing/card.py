@@ -40,8 +40,9 @@ python -m monai.bundle run --config_file configs/inference.json --bundle_root . 
 ```
 
 `STUDY` is a DICOM file, a folder of one series, or a volume such as NIfTI. `OUT` gets `slices.csv`, `study.json`,
-`panel.png` and, of a network that segments, `mask.nii.gz` on the input's own grid. The code under `scripts/` is a copy
-of the modules of monai_ich that this needs; nothing else has to be installed.
+`panel.png` and, of a network that segments, `mask.nii.gz` on the input's own grid; of a tilted series, which gives it a
+sheared affine that ITK refuses, `mask_unsheared.nii.gz` too. The code under `scripts/` is a copy of the modules of
+monai_ich that this needs; nothing else has to be installed.
 
 `models/model.pt` is the state dict, `models/model.ts` TorchScript (returns a dict), `models/model.onnx` ONNX. Outputs:
 {heads}; input: float32 (B, 1, {size}, {size}), any B. MONAI's tools want one tensor, so `network_def` returns the
