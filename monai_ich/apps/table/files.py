@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def footer_lines(result: TableResult) -> list[str]:
     first = result.records[0]
     settings = ", ".join(f"{key}={value}" for key, value in first.settings.items())
     commits = sorted({commit for record in result.records for commit in record.commits})
-    machines = sorted({", ".join(record.machine.values()) for record in result.records if record.machine})
+    machines = sorted({_machine_text(record.machine) for record in result.records if record.machine})
     minutes = {row: sum(r.seconds for r in result.records if r.row == row) / 60 for row in result.rows}
     return [
         f"manifest {first.manifest}, sha256 {first.manifest_sha256}",
@@ -58,6 +59,10 @@ def footer_lines(result: TableResult) -> list[str]:
         "minutes of training, all runs of a row: " + ", ".join(f"{row} {m:.1f}" for row, m in minutes.items()),
         f"bootstrap: {result.analysis.resamples} resamples of patients, seed {result.analysis.bootstrap_seed}",
     ]
+
+
+def _machine_text(machine: Mapping[str, str]) -> str:
+    return ", ".join(f"Python {text}" if key == "python" else text for key, text in machine.items())
 
 
 def table_frame(result: TableResult) -> pd.DataFrame:
