@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 from image_bases import write_bases
 from pydicom.dataelem import DataElement
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from monai_ich.transforms import LoadSlicesd, read_acquisition, read_series, read_slices
 from monai_ich.utils.errors import ImageReadError
@@ -145,6 +145,7 @@ def mutate(rng: random.Random, base: Path, target: Path) -> str:
             NotImplementedError,
             LookupError,
             OverflowError,
+            BytesLengthException,
         ):
             kind = "not written"  # pydicom refuses such a file: there is nothing to read
     elif kind == "header" and ".nii" in base.name:
