@@ -44,7 +44,8 @@ def whole_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path, most:
     Raises:
         ConfigurationError: cells are no whole numbers from 0 to `most`.
     """
-    numbers = frame[list(columns)].apply(pd.to_numeric, errors="coerce").astype(float)
+    # as text, since pandas does not turn a whole number of 400 digits, once it is one, into infinity
+    numbers = frame[list(columns)].astype(str).apply(pd.to_numeric, errors="coerce").astype(float)
     fit = numbers.ge(0) & numbers.le(most) & (np.floor(numbers) == numbers)
     wrong = ~fit.all(axis=1)
     if wrong.any():

@@ -60,7 +60,21 @@ def _spoil(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", ["UTF-16", "cp037", "folder", "empty", "header gone", "longer row", "inf", "1.5", "2", "link to nothing"]
+    "how",
+    [
+        "UTF-16",
+        "cp037",
+        "folder",
+        "empty",
+        "header gone",
+        "longer row",
+        "inf",
+        "1.5",
+        "2",
+        "9" * 400,
+        "link to nothing",
+    ],
+    ids=lambda how: how[:20],
 )
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_of_public_sets(tmp_path: Path, name: str, how: str) -> None:
