@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from monai_ich.importers.progress import printable
 from monai_ich.importers.pseudonyms import Pseudonyms
+from monai_ich.transforms.dicom_frames import DECODE_ERRORS
 
 _NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "ResponsiblePerson")
 _NUMBERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "AdmissionID")
@@ -70,7 +72,11 @@ def identity_of(dataset: Dataset) -> Identity:
 
 
 def _texts(dataset: Dataset, keyword: str) -> list[str]:
-    value = dataset.get(keyword)
+    try:
+        value = dataset.get(keyword)
+    except DECODE_ERRORS:  # of a damaged kind: its bytes may name the patient all the same
+        stored = dataset.get_item(keyword)
+        value = stored.value.decode("latin-1") if isinstance(stored, RawDataElement) and stored.value else None
     values = value if isinstance(value, Iterable) and not isinstance(value, str) and keyword not in _NAMES else [value]
     return [text for part in values if part is not None and (text := str(part).strip())]
 

@@ -18,8 +18,9 @@ from pydicom.dataset import Dataset
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.progress import Refusal, refusal, refuse_odd_name, state_of
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
-from monai_ich.transforms.dicom_frames import open_dicom, refuse_unless_ct
+from monai_ich.transforms.dicom_frames import damage_refused, open_dicom, refuse_unless_ct
 from monai_ich.transforms.series import CT_STORAGE, starts_like_dicom
+from monai_ich.transforms.volumes import is_volume
 from monai_ich.utils.errors import ImageReadError
 
 FILES_A_CHUNK = 400
@@ -121,7 +122,11 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
             unreadable.append((path, error))
             continue
         readable.append(path)
-        kind, entry = _describe(dataset, path, chunk)
+        try:
+            with damage_refused(path, "its header is malformed; copy the file again from its source"):
+                kind, entry = _describe(dataset, path, chunk)
+        except ImageReadError as error:
+            kind, entry = "refused", _refused(chunk.redactor, path, error, identity_of(dataset)).as_dict()
         if kind == "other":
             result["other"] += 1
         else:
@@ -148,13 +153,10 @@ def _describe(dataset: Dataset, path: Path, chunk: Chunk) -> tuple[str, dict[str
         return "segmentations", _segmentation(dataset, chunk.redactor)
     if dataset.get("Modality") != "CT" and dataset.SOPClassUID not in CT_STORAGE:
         return "other", {}
-    try:
-        _refuse_unfit(dataset, path, chunk.options)
-        if not re.search(chunk.options.description, str(dataset.get("SeriesDescription") or "")):
-            return "other", {}
-        return "slices", _slice(dataset, path, chunk)
-    except ImageReadError as error:
-        return "refused", _refused(chunk.redactor, path, error, identity_of(dataset)).as_dict()
+    _refuse_unfit(dataset, path, chunk.options)
+    if not re.search(chunk.options.description, str(dataset.get("SeriesDescription") or "")):
+        return "other", {}
+    return "slices", _slice(dataset, path, chunk)
 
 
 def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
@@ -164,6 +166,10 @@ def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
     is_shown = options.prefix is not None and not redactor.is_public
     if is_shown or redactor.is_public:
         refuse_odd_name(path, inside)
+        if is_volume(path):
+            raise ImageReadError(
+                f"{path}: is a DICOM slice with the name of a volume, and would be read as one. Rename it to .dcm."
+            )
     if is_shown and identity_of(dataset).is_in(f"{options.prefix}{inside}"):
         raise ImageReadError(
             f"{path}: its path mentions the patient's name, number, date or UID, and a manifest with it would too; "

@@ -27,7 +27,7 @@ LOWEST_HU = -1024.0
 _HIGHEST_PADDING_HU = 3071.0
 
 # What pydicom and its decoder plug-ins raise on damaged files, missing elements and unknown transfer syntaxes.
-_DECODE_ERRORS = (
+DECODE_ERRORS = (
     OSError,
     EOFError,
     ValueError,
@@ -91,7 +91,7 @@ def damage_refused(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         fault, _, remedy = what.partition("; ")
         raise ImageReadError(
             f"{path}: {fault} ({cut(str(error) or type(error).__name__)}). {remedy[:1].upper()}{remedy[1:]}."

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from importer_support import PLANTED, bleeding_patient, read, request, write_study
+from importer_support import PLANTED, bleeding_patient, edit, plant, read, request, write_study
 from public_sets import cq500, instance, jpeg, physionet, rsna
 
 from monai_ich.importers import (
@@ -220,3 +220,32 @@ def test_slices_whose_names_are_no_text(tmp_path: Path, files: str, imported: in
     shown = [entry.path for entry in result.refused]
     assert shown == (["\\xff.dcm"] if files == "refer" else [])
     assert len(locate(tmp_path / "export", "\\xff.dcm", PublishedNames())) == 1
+
+
+@pytest.mark.parametrize(
+    "element", [(0x0008, 0x0060), (0x0010, 0x0010), (0x0020, 0x0052)], ids=lambda tag: f"{tag[1]:x}"
+)
+def test_an_element_of_a_damaged_kind_refuses_its_slice_and_names_nobody(
+    tmp_path: Path, element: tuple[int, int]
+) -> None:
+    paths, _ = write_study(tmp_path / "export", bleeding_patient(1))
+    for path in paths:
+        edit(path, plant)
+    content = paths[-1].read_bytes()
+    at = content.index(struct.pack("<HH", *element)) + 4
+    paths[-1].write_bytes(content[:at] + b"U\0" + content[at + 2 :])
+    paths[-1].rename(paths[-1].with_name("Yamada.dcm"))
+    result = import_dicom(request(tmp_path, files="refer"))
+    assert len(read(result.manifest).frame) == len(paths) - 1
+    (refused,) = result.refused
+    assert not any(
+        text in f"{refused.path} {refused.reason} {refused.remedy}" for text in ("Yamada", *PLANTED.values())
+    )
+
+
+def test_a_dicom_slice_with_the_name_of_a_volume_is_refused(tmp_path: Path) -> None:
+    rsna(tmp_path / "set")
+    chosen = sorted((tmp_path / "set").rglob("*.dcm"))[0]
+    chosen.rename(chosen.with_name(f"{chosen.name}.nii"))
+    result = import_rsna(asked(tmp_path))
+    assert any("with the name of a volume" in entry.reason for entry in result.refused)
