@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
-from scipy import ndimage
 
-MAX_DISTANCE = 32  # of 256 bits; other patients' slices differ in 33 and more, 118 in the median (on the phantom)
-NEAR_IDENTICAL = 0.78  # correlation of details; on the phantom other patients reach .48, neighbouring slices .77
+from monai_ich.utils.console import progress_bar
+
+MAX_DISTANCE = 32  # of 256 bits; a first sieve only: a few in a million pairs of strangers are as near
 _BAND_BITS = 16
-_DETAIL_SIGMA_PX = 1.5
-_MIN_SHARED_PX = 50
-_MIN_SHARED_SHARE = 0.5  # of what either slice shows; another width of the window changes it
-_MOST_PER_FINGERPRINT = 8
+_TABLES = tuple(combinations(range(16), 2))
+_MOST_PER_FINGERPRINT = 8  # slices of one fingerprint that are paired with those of another
+_MOST_PARTNERS = 8  # other fingerprints that are looked for of one
+_MOST_STEPS = 64  # neighbours in a bucket that a fingerprint is compared with
 
 
 def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -23,9 +23,12 @@ def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray
 
     Multi-index hashing (Norouzi, Punjani, Fleet, CVPR 2012): the 256 bits are 16 bands of 16; slices that agree in any
     two bands land in one bucket of one of 120 tables and are compared. Pairs that differ in up to 14 bits must meet so,
-    pairs that differ in 24 random bits do in 9 of 10 cases. Buckets are of 32 bits, so that the work grows with the
-    number of slices, not with its square. Slices of equal fingerprints are paired with the first of them; of two near
-    fingerprints, at most 8 slices each.
+    pairs that differ in 24 random bits do in 9 of 10 cases.
+
+    Time and memory grow with the number of slices, not with its square, also where thousands of slices look alike:
+    slices of equal fingerprints are paired with the first of them; of two near fingerprints, at most 8 slices each;
+    a fingerprint meets the 64 that follow it in a bucket, where likeness orders them, and has enough after 8 partners.
+    So every copy is in some pair, but not every pair of a thousand copies is listed.
 
     Args:
         fingerprints: uint64 (N,4).
@@ -38,12 +41,9 @@ def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray
         return np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64)
     unique, entry_of = np.unique(fingerprints, axis=0, return_inverse=True)
     members = _Members(entry_of.ravel(), groups)
-    bands = np.ascontiguousarray(unique).view(np.uint16)  # (U, 16)
-    found = [_close(unique, first, second) for first, second in _bucket_pairs(bands)]
-    entries = np.unique(np.concatenate([np.empty((0, 2), np.int64), *found]), axis=0)
     pairs = [
         *members.pairs_within(),
-        *(pair for one, other in entries.tolist() for pair in members.pairs_across(one, other)),
+        *(pair for one, other in _near_entries(unique, members.owner) for pair in members.pairs_across(one, other)),
     ]
     if not pairs:
         return np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64)
@@ -53,40 +53,12 @@ def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray
     return ordered[order], distances[order]
 
 
-def similarity(first: np.ndarray, second: np.ndarray) -> float:
-    """How alike two slices are in detail: the correlation of what is left when a blurred copy is subtracted.
-
-    Noise and fine anatomy are a scan's own, so the correlation is high only for one and the same picture, also when it
-    was compressed, resampled or shifted in HU. It is taken where neither slice is black or white in the brain window.
-
-    Args:
-        first: uint8 (H,W).
-        second: the same shape.
-
-    Returns:
-        -1 to 1; 0 where the slices show too little in common to tell.
-    """
-    shown = [(slice_ > 0) & (slice_ < 255) for slice_ in (first, second)]
-    shared, either = shown[0] & shown[1], shown[0] | shown[1]
-    if shared.sum() < max(_MIN_SHARED_PX, _MIN_SHARED_SHARE * either.sum()):
-        return 0.0
-    details = [_detail(slice_, shared)[shared] for slice_ in (first, second)]
-    spread = [float(detail.std()) for detail in details]
-    if min(spread) == 0:
-        return 0.0
-    centred = [detail - detail.mean() for detail in details]
-    return float((centred[0] * centred[1]).mean() / (spread[0] * spread[1]))
-
-
-def _detail(plane: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """What a blur that sees only the pixels `where` leaves: the skull beside them, alike in all heads, stays out."""
-    values, weight = np.where(where, plane, 0).astype(np.float64), where.astype(np.float64)
-    blurred = ndimage.gaussian_filter(values, _DETAIL_SIGMA_PX)
-    return values - blurred / np.maximum(ndimage.gaussian_filter(weight, _DETAIL_SIGMA_PX), 1e-9)
-
-
 class _Members:
-    """The slices of every fingerprint: the first of each group, in ascending order."""
+    """The slices of every fingerprint: the first of each group, in ascending order.
+
+    Attributes:
+        owner: int (U,), the group that alone has a fingerprint; -1 where several have it.
+    """
 
     def __init__(self, entry_of: np.ndarray, groups: np.ndarray) -> None:
         """`entry_of` (N,) is each slice's fingerprint, `groups` (N,) its group."""
@@ -95,6 +67,7 @@ class _Members:
         self.slices = firsts[np.argsort(entry_of[firsts], kind="stable")]
         self.starts = np.searchsorted(entry_of[self.slices], np.arange(entry_of.max() + 2))
         self.groups = groups
+        self.owner = np.where(np.diff(self.starts) == 1, groups[self.slices[self.starts[:-1]]], -1)
 
     def __getitem__(self, entry: int) -> np.ndarray:
         return self.slices[self.starts[entry] : self.starts[entry + 1]]
@@ -113,24 +86,44 @@ class _Members:
                     yield first, second
 
 
-def _bucket_pairs(bands: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields positions (first, second) of entries that share a bucket, a step of one table at a time."""
-    wide = bands.astype(np.uint32)
-    for one, other in combinations(range(wide.shape[1]), 2):
-        keys = wide[:, one] << np.uint32(_BAND_BITS) | wide[:, other]
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-        left, step = np.arange(len(keys) - 1), 1
-        while len(left := left[keys[left] == keys[left + step]]):
-            yield order[left], order[left + step]
-            step += 1
-            left = left[left + step < len(keys)]
+def _near_entries(entries: np.ndarray, owner: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of near fingerprints, uint64 (U,4), that do not belong to one group (`owner`, see `_Members`)."""
+    partners = np.zeros(len(entries), dtype=np.int64)
+    found = np.empty(0, dtype=np.int64)  # first * U + second, ascending
+    with progress_bar() as bar:
+        for table in bar.track(_TABLES, description="comparing fingerprints"):
+            for first, second in _bucket_pairs(entries, table):
+                useful = (owner[first] != owner[second]) | (owner[first] < 0)
+                useful &= (partners[first] < _MOST_PARTNERS) | (partners[second] < _MOST_PARTNERS)
+                first, second = first[useful], second[useful]
+                near = _distance(entries, first, second) <= MAX_DISTANCE
+                low, high = np.minimum(first[near], second[near]), np.maximum(first[near], second[near])
+                new = np.setdiff1d(low * len(entries) + high, found)
+                if len(new):
+                    found = np.union1d(found, new)
+                    ends = np.concatenate(np.divmod(new, len(entries)))
+                    partners += np.bincount(ends, minlength=len(entries))
+    return list(zip(*(ends.tolist() for ends in np.divmod(found, len(entries))), strict=True))
 
 
-def _close(entries: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(P,2), those of the pairs that are near, smaller position first."""
-    near = _distance(entries, first, second) <= MAX_DISTANCE
-    return np.sort(np.stack([first[near], second[near]], axis=1), axis=1)
+def _bucket_pairs(entries: np.ndarray, table: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields positions (first, second) of entries that agree in a table's two bands, a step at a time.
+
+    Within a bucket the next two bands order the entries, other ones in every table: of the many in a large bucket,
+    a copy is among the next ones in one table or another.
+    """
+    bands = entries.view(np.uint16).reshape(len(entries), -1)  # (U, 16)
+    one, other = table
+    keys = np.zeros(len(entries), dtype=np.uint64)
+    for band in (one, other, (other + 1) % 16, (other + 2) % 16):
+        keys = keys << np.uint64(_BAND_BITS) | bands[:, band]
+    order = np.argsort(keys, kind="stable")
+    buckets = keys[order] >> np.uint64(2 * _BAND_BITS)
+    left, step = np.arange(len(buckets) - 1), 1
+    while step <= _MOST_STEPS and len(left := left[buckets[left] == buckets[left + step]]):
+        yield order[left], order[left + step]
+        step += 1
+        left = left[left + step < len(buckets)]
 
 
 def _distance(fingerprints: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
