@@ -88,9 +88,7 @@ def _confirmed(manifest: Manifest, pairs: np.ndarray, cache_dir: Path | None, wo
     rows, places = np.unique(pairs, return_inverse=True)
     preprocessing = Compose([LoadSlicesd(keys=Key.IMAGE), SlicePictured()])
     frame = manifest.frame.iloc[rows]
-    store = SliceStore(
-        frame, manifest.dataset_dir, preprocessing, cache_dir, num_workers=workers, fields=PICTURES
-    )
+    store = SliceStore(frame, manifest.dataset_dir, preprocessing, cache_dir, num_workers=workers, fields=PICTURES)
     store.prepare()
     with progress_bar() as bar:
         same = [

@@ -11,10 +11,11 @@ import numpy as np
 from monai_ich.utils.console import progress_bar
 
 MAX_DISTANCE = 32  # of 256 bits; a first sieve only: a few in a million pairs of strangers are as near
+_GUARANTEED_DISTANCE = 14  # 14 bits spoil 14 bands of 16 at most
 _BAND_BITS = 16
 _TABLES = tuple(combinations(range(16), 2))
 _MOST_PER_FINGERPRINT = 8  # slices of one fingerprint that are paired with those of another
-_MOST_PARTNERS = 8  # other fingerprints that are looked for of one
+_MOST_PARTNERS = 8  # other fingerprints that are looked for of one, within the guaranteed distance and farther
 _MOST_STEPS = 64  # neighbours in a bucket that a fingerprint is compared with
 
 
@@ -41,13 +42,8 @@ def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray
         return np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64)
     unique, entry_of = np.unique(fingerprints, axis=0, return_inverse=True)
     members = _Members(entry_of.ravel(), groups)
-    pairs = [
-        *members.pairs_within(),
-        *(pair for one, other in _near_entries(unique, members.owner) for pair in members.pairs_across(one, other)),
-    ]
-    if not pairs:
-        return np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64)
-    ordered = np.unique(np.sort(np.array(pairs, dtype=np.int64), axis=1), axis=0)
+    pairs = np.concatenate([members.pairs_within(), members.pairs_across(_near_entries(unique, members.owner))])
+    ordered = np.unique(np.sort(pairs, axis=1), axis=0)
     distances = _distance(fingerprints, ordered[:, 0], ordered[:, 1])
     order = np.argsort(distances, kind="stable")
     return ordered[order], distances[order]
@@ -69,41 +65,57 @@ class _Members:
         self.groups = groups
         self.owner = np.where(np.diff(self.starts) == 1, groups[self.slices[self.starts[:-1]]], -1)
 
-    def __getitem__(self, entry: int) -> np.ndarray:
-        return self.slices[self.starts[entry] : self.starts[entry + 1]]
+    def pairs_within(self) -> np.ndarray:
+        """The first slice of a fingerprint with each other one, (P,2)."""
+        firsts = np.repeat(self.slices[self.starts[:-1]], np.diff(self.starts))
+        return np.stack([firsts, self.slices], axis=1)[firsts != self.slices]
 
-    def pairs_within(self) -> Iterator[tuple[int, int]]:
-        """The first slice of a fingerprint with each other one."""
-        for entry in np.flatnonzero(np.diff(self.starts) > 1).tolist():
-            first, *others = self[entry].tolist()
-            yield from ((first, other) for other in others)
-
-    def pairs_across(self, one: int, other: int) -> Iterator[tuple[int, int]]:
-        """Slices of one fingerprint with those of another, where their groups differ."""
-        for first in self[one][:_MOST_PER_FINGERPRINT].tolist():
-            for second in self[other][:_MOST_PER_FINGERPRINT].tolist():
-                if self.groups[first] != self.groups[second]:
-                    yield first, second
+    def pairs_across(self, entries: np.ndarray) -> np.ndarray:
+        """Slices of one fingerprint with those of another, for pairs of them (E,2), where their groups differ: (P,2)."""
+        pairs = [np.empty((0, 2), dtype=np.int64)]
+        counts = np.diff(self.starts)[entries]  # (E, 2)
+        for one, other in np.ndindex(_MOST_PER_FINGERPRINT, _MOST_PER_FINGERPRINT):
+            both = entries[(counts[:, 0] > one) & (counts[:, 1] > other)]
+            slices = self.slices[self.starts[both] + (one, other)]
+            pairs.append(slices[self.groups[slices[:, 0]] != self.groups[slices[:, 1]]])
+        return np.concatenate(pairs)
 
 
-def _near_entries(entries: np.ndarray, owner: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of near fingerprints, uint64 (U,4), that do not belong to one group (`owner`, see `_Members`)."""
-    partners = np.zeros(len(entries), dtype=np.int64)
+def _near_entries(entries: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Pairs (P,2) of near fingerprints, uint64 (U,4), that do not belong to one group (`owner`, see `_Members`)."""
+    partners = np.zeros((2, len(entries)), dtype=np.int64)  # within the guaranteed distance, and farther
     found = np.empty(0, dtype=np.int64)  # first * U + second, ascending
     with progress_bar() as bar:
         for table in bar.track(_TABLES, description="comparing fingerprints"):
-            for first, second in _bucket_pairs(entries, table):
-                useful = (owner[first] != owner[second]) | (owner[first] < 0)
-                useful &= (partners[first] < _MOST_PARTNERS) | (partners[second] < _MOST_PARTNERS)
-                first, second = first[useful], second[useful]
-                near = _distance(entries, first, second) <= MAX_DISTANCE
-                low, high = np.minimum(first[near], second[near]), np.maximum(first[near], second[near])
-                new = np.setdiff1d(low * len(entries) + high, found)
-                if len(new):
-                    found = np.union1d(found, new)
-                    ends = np.concatenate(np.divmod(new, len(entries)))
-                    partners += np.bincount(ends, minlength=len(entries))
-    return list(zip(*(ends.tolist() for ends in np.divmod(found, len(entries))), strict=True))
+            near = _near_in_table(entries, owner, partners.copy(), table)
+            new = np.setdiff1d(near, found)
+            if len(new):
+                found = np.union1d(found, new)
+                for ends in np.divmod(new, len(entries)):
+                    np.add.at(partners, (_tier(_distance(entries, *np.divmod(new, len(entries)))), ends), 1)
+    return np.stack(np.divmod(found, len(entries)), axis=1)
+
+
+def _near_in_table(entries: np.ndarray, owner: np.ndarray, partners: np.ndarray, table: tuple[int, int]) -> np.ndarray:
+    """Those that meet in a bucket of one table, as first * U + second; counts them into `partners` (2,U)."""
+    found = [np.empty(0, dtype=np.int64)]
+    for first, second in _bucket_pairs(entries, table):
+        useful = (owner[first] != owner[second]) | (owner[first] < 0)
+        first, second = first[useful], second[useful]
+        distance = _distance(entries, first, second)
+        tier = _tier(distance)
+        useful = distance <= MAX_DISTANCE
+        useful &= (partners[tier, first] < _MOST_PARTNERS) | (partners[tier, second] < _MOST_PARTNERS)
+        first, second, tier = first[useful], second[useful], tier[useful]
+        for ends in (first, second):
+            np.add.at(partners, (tier, ends), 1)
+        found.append(np.minimum(first, second) * len(entries) + np.maximum(first, second))
+    return np.concatenate(found)
+
+
+def _tier(distance: np.ndarray) -> np.ndarray:
+    """0 for what must be found, so that strangers who happen to be near do not crowd it out; 1 for the others."""
+    return (distance > _GUARANTEED_DISTANCE).astype(np.int64)
 
 
 def _bucket_pairs(entries: np.ndarray, table: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -44,7 +44,7 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
 
 def _detail(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """float32 (S,S) what a blur that sees only the head's inside leaves, and bool (S,S) that inside."""
-    labels, count = ndimage.label(ndimage.binary_erosion((picture > 0) & (picture < 255)))
+    labels, count = ndimage.label(ndimage.binary_erosion((picture > 0) & (picture < 255), np.ones((3, 3))))
     if count == 0:
         return np.zeros(picture.shape, np.float32), labels > 0
     region = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
