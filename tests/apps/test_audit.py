@@ -15,6 +15,7 @@ from scipy import ndimage
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
+from monai_ich.apps.audit import copies
 from monai_ich.apps.audit.command import AuditRequest, audit_manifest
 from monai_ich.data import SliceStore
 from monai_ich.utils.errors import ConfigurationError, ManifestError
@@ -28,6 +29,8 @@ def test_the_clean_phantom_passes(planted: Planted) -> None:
     status, report = planted.audit(pictures=True)
     assert status == 0
     assert {f["check"] for f in report["findings"] if f["severity"] in ("warning", "fatal")} <= {"power"}
+    (near,) = findings(report, "near-identical slices")
+    assert near["summary"] == "No slice is a copy of one of another split or patient."
     assert [f["check"] for f in report["findings"]] == [
         *("schema", "patients", "studies", "balance", "headers", "files", "near-identical slices"),
         *("canary", "canary", "masks", "power"),
@@ -121,6 +124,34 @@ def test_a_moved_head_is_no_copy(planted: Planted) -> None:
     moved = {"key": "moved", "patient_id": "b", "study_id": "other", "split": "test_patients"}
     planted.re_export(row, lambda p: ndimage.rotate(p, 20, reshape=False, order=1, mode="nearest"), **moved)
     assert findings(planted.audit()[1], "near-identical slices")[0]["severity"] == "passed"
+
+
+def test_slices_with_next_to_no_head_are_no_leak(planted: Planted) -> None:
+    """The vertex of a head is the same oval everywhere; by itself it says nothing about who it is."""
+    row = planted.row("train", hypodensity=1)
+    rows, columns = np.mgrid[:64, :64] - 31.5
+
+    def vertex(pixels: np.ndarray) -> np.ndarray:
+        return np.where(np.hypot(rows, columns) < 7, pixels, pixels.min())
+
+    planted.re_export(row, vertex, key="a vertex", patient_id="a", study_id="s")
+    planted.re_export(row, vertex, key="its copy", patient_id="b", study_id="t", split="test_patients")
+    status, report = planted.audit()
+    assert status == 0
+    assert findings(report, "near-identical slices")[0]["severity"] == "passed"
+
+
+def test_pairs_that_are_too_many_are_named_not_passed_over(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "MOST_READ", 1)
+    row = planted.row("train", hypodensity=1)
+    for number, split in enumerate(("test_patients", "val")):
+        columns = {"patient_id": f"b{number}", "study_id": f"s{number}", "split": split}
+        planted.re_export(row, lambda p: p, key=f"copy {number}", **columns)
+    status, report = planted.audit()
+    assert status == 2
+    assert len(findings(report, "near-identical slices", "fatal")) == 1
+    (finding,) = findings(report, "near-identical slices", "skipped")
+    assert "Only 1 of 2 pairs" in finding["summary"]
 
 
 def test_a_file_that_cannot_be_read(planted: Planted, capsys: pytest.CaptureFixture[str]) -> None:

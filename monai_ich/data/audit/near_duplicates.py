@@ -71,7 +71,7 @@ class _Members:
         return np.stack([firsts, self.slices], axis=1)[firsts != self.slices]
 
     def pairs_across(self, entries: np.ndarray) -> np.ndarray:
-        """Slices of one fingerprint with those of another, for pairs of them (E,2), where their groups differ: (P,2)."""
+        """Slices of different groups, of each pair of fingerprints (E,2): (P,2)."""
         pairs = [np.empty((0, 2), dtype=np.int64)]
         counts = np.diff(self.starts)[entries]  # (E, 2)
         for one, other in np.ndindex(_MOST_PER_FINGERPRINT, _MOST_PER_FINGERPRINT):
