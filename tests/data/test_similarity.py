@@ -41,7 +41,7 @@ def test_the_correlation_is_numpy_s_where_nothing_has_to_be_left_out() -> None:
 
 
 def test_one_outline_does_not_make_two_heads_alike() -> None:
-    """With the skull's rim, two strangers of the default phantom, softly reconstructed, correlated by .78."""
+    """With the skull's rim, two strangers of a phantom, softly reconstructed, correlated by .78."""
     one, other = _head(0, noise=1.0), _head(1, noise=1.0)
     everywhere = [x - ndimage.gaussian_filter(x.astype(np.float64), 1.0) for x in (one, other)]
     shown = (one > 0) & (one < 255) & (other > 0) & (other < 255)

@@ -26,7 +26,7 @@ def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray
     two bands land in one bucket of one of 120 tables and are compared. Pairs that differ in up to 14 bits must meet so,
     pairs that differ in 24 random bits do in 9 of 10 cases.
 
-    Time and memory grow with the number of slices, not with its square, also where thousands of slices look alike:
+    What is kept grows with the number of slices, not with its square, also where thousands of slices look alike:
     slices of equal fingerprints are paired with the first of them; of two near fingerprints, at most 8 slices each;
     a fingerprint meets the 64 that follow it in a bucket, where likeness orders them, and has enough after 8 partners.
     So every copy is in some pair, but not every pair of a thousand copies is listed.
