@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -11,25 +10,23 @@ import numpy as np
 from monai_ich.utils.console import progress_bar
 
 MAX_DISTANCE = 32  # of 256 bits; a first sieve only: a few in a million pairs of strangers are as near
-_GUARANTEED_DISTANCE = 14  # 14 bits spoil 14 bands of 16 at most
+MOST_PARTNERS = 8  # of a slice, the nearest ones
 _BAND_BITS = 16
-_TABLES = tuple(combinations(range(16), 2))
-_MOST_PER_FINGERPRINT = 8  # slices of one fingerprint that are paired with those of another
-_MOST_PARTNERS = 8  # other fingerprints that are looked for of one, within the guaranteed distance and farther
-_MOST_STEPS = 64  # neighbours in a bucket that a fingerprint is compared with
+_ORDERS = tuple(combinations(range(16), 2))
+_STEPS = 16  # places that two slices are apart in an order, at most, to be compared
+_NOBODY = -1
 
 
 def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Finds pairs of slices of different groups whose fingerprints differ in at most `MAX_DISTANCE` bits.
 
-    Multi-index hashing (Norouzi, Punjani, Fleet, CVPR 2012): the 256 bits are 16 bands of 16; slices that agree in any
-    two bands land in one bucket of one of 120 tables and are compared. Pairs that differ in up to 14 bits must meet so,
-    pairs that differ in 24 random bits do in 9 of 10 cases.
+    The 256 bits are 16 bands of 16. All slices are sorted by two bands and what follows them, once for each of the 120
+    pairs of bands, and each is compared with the 16 next to it. Of 14 wrong bits two bands at least are free, so two
+    such slices are side by side in some order (multi-index hashing: Norouzi, Punjani, Fleet, CVPR 2012) unless more than
+    16 others share both bands and come between.
 
-    What is kept grows with the number of slices, not with its square, also where thousands of slices look alike:
-    slices of equal fingerprints are paired with the first of them; of two near fingerprints, at most 8 slices each;
-    a fingerprint meets the 64 that follow it in a bucket, where likeness orders them, and has enough after 8 partners.
-    So every copy is in some pair, but not every pair of a thousand copies is listed.
+    The work is 120 * (a sort + 16 comparisons) a slice and what is kept `MOST_PARTNERS` pairs a slice, also where all
+    look alike: then each is paired with its nearest ones among those it met.
 
     Args:
         fingerprints: uint64 (N,4).
@@ -38,105 +35,54 @@ def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray
     Returns:
         Pairs int64 (P,2) with the smaller number first, nearest first, and their distances int64 (P,).
     """
-    if len(fingerprints) == 0:
-        return np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64)
-    unique, entry_of = np.unique(fingerprints, axis=0, return_inverse=True)
-    members = _Members(entry_of.ravel(), groups)
-    pairs = np.concatenate([members.pairs_within(), members.pairs_across(_near_entries(unique, members.owner))])
-    ordered = np.unique(np.sort(pairs, axis=1), axis=0)
-    distances = _distance(fingerprints, ordered[:, 0], ordered[:, 1])
-    order = np.argsort(distances, kind="stable")
-    return ordered[order], distances[order]
+    nearest = _Nearest(len(fingerprints))
+    with progress_bar(disable=len(fingerprints) < 2) as bar:
+        for first, second in bar.track(_ORDERS, description="comparing fingerprints"):
+            _compare(fingerprints, groups, _order(fingerprints, first, second), nearest)
+    return nearest.pairs()
 
 
-class _Members:
-    """The slices of every fingerprint: the first of each group, in ascending order.
+class _Nearest:
+    """The nearest partners of N slices, of those that were offered."""
 
-    Attributes:
-        owner: int (U,), the group that alone has a fingerprint; -1 where several have it.
-    """
+    def __init__(self, count: int) -> None:
+        self.partners = np.full((count, MOST_PARTNERS), _NOBODY, dtype=np.int32)
+        self.distances = np.full((count, MOST_PARTNERS), MAX_DISTANCE + 1, dtype=np.int16)
 
-    def __init__(self, entry_of: np.ndarray, groups: np.ndarray) -> None:
-        """`entry_of` (N,) is each slice's fingerprint, `groups` (N,) its group."""
-        firsts = np.unique(entry_of * (np.int64(groups.max()) + 1) + groups, return_index=True)[1]
-        firsts.sort()
-        self.slices = firsts[np.argsort(entry_of[firsts], kind="stable")]
-        self.starts = np.searchsorted(entry_of[self.slices], np.arange(entry_of.max() + 2))
-        self.groups = groups
-        self.owner = np.where(np.diff(self.starts) == 1, groups[self.slices[self.starts[:-1]]], -1)
+    def offer(self, slices: np.ndarray, partners: np.ndarray, distances: np.ndarray) -> None:
+        """One partner for each of these different slices (k,); it takes the place of a farther one."""
+        farthest = self.distances[slices].argmax(axis=1)
+        useful = distances < self.distances[slices, farthest]
+        useful &= (self.partners[slices] != partners[:, None]).all(axis=1)
+        places = slices[useful], farthest[useful]
+        self.partners[places], self.distances[places] = partners[useful], distances[useful]
 
-    def pairs_within(self) -> np.ndarray:
-        """The first slice of a fingerprint with each other one, (P,2)."""
-        firsts = np.repeat(self.slices[self.starts[:-1]], np.diff(self.starts))
-        return np.stack([firsts, self.slices], axis=1)[firsts != self.slices]
-
-    def pairs_across(self, entries: np.ndarray) -> np.ndarray:
-        """Slices of different groups, of each pair of fingerprints (E,2): (P,2)."""
-        pairs = [np.empty((0, 2), dtype=np.int64)]
-        counts = np.diff(self.starts)[entries]  # (E, 2)
-        for one, other in np.ndindex(_MOST_PER_FINGERPRINT, _MOST_PER_FINGERPRINT):
-            both = entries[(counts[:, 0] > one) & (counts[:, 1] > other)]
-            slices = self.slices[self.starts[both] + (one, other)]
-            pairs.append(slices[self.groups[slices[:, 0]] != self.groups[slices[:, 1]]])
-        return np.concatenate(pairs)
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """All of them once: see `near_pairs`."""
+        slices, places = np.nonzero(self.partners != _NOBODY)
+        partners = self.partners[slices, places].astype(np.int64)
+        codes = np.minimum(slices, partners) * len(self.partners) + np.maximum(slices, partners)
+        codes, kept = np.unique(codes, return_index=True)
+        distances = self.distances[slices, places][kept].astype(np.int64)
+        order = np.argsort(distances, kind="stable")
+        return np.stack(np.divmod(codes[order], max(1, len(self.partners))), axis=1), distances[order]
 
 
-def _near_entries(entries: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Pairs (P,2) of near fingerprints, uint64 (U,4), that do not belong to one group (`owner`, see `_Members`)."""
-    partners = np.zeros((2, len(entries)), dtype=np.int64)  # within the guaranteed distance, and farther
-    found = np.empty(0, dtype=np.int64)  # first * U + second, ascending
-    with progress_bar() as bar:
-        for table in bar.track(_TABLES, description="comparing fingerprints"):
-            near = _near_in_table(entries, owner, partners.copy(), table)
-            new = np.setdiff1d(near, found)
-            if len(new):
-                found = np.union1d(found, new)
-                for ends in np.divmod(new, len(entries)):
-                    np.add.at(partners, (_tier(_distance(entries, *np.divmod(new, len(entries)))), ends), 1)
-    return np.stack(np.divmod(found, len(entries)), axis=1)
-
-
-def _near_in_table(entries: np.ndarray, owner: np.ndarray, partners: np.ndarray, table: tuple[int, int]) -> np.ndarray:
-    """Those that meet in a bucket of one table, as first * U + second; counts them into `partners` (2,U)."""
-    found = [np.empty(0, dtype=np.int64)]
-    for first, second in _bucket_pairs(entries, table):
-        useful = (owner[first] != owner[second]) | (owner[first] < 0)
-        first, second = first[useful], second[useful]
-        distance = _distance(entries, first, second)
-        tier = _tier(distance)
-        useful = distance <= MAX_DISTANCE
-        useful &= (partners[tier, first] < _MOST_PARTNERS) | (partners[tier, second] < _MOST_PARTNERS)
-        first, second, tier = first[useful], second[useful], tier[useful]
-        for ends in (first, second):
-            np.add.at(partners, (tier, ends), 1)
-        found.append(np.minimum(first, second) * len(entries) + np.maximum(first, second))
-    return np.concatenate(found)
-
-
-def _tier(distance: np.ndarray) -> np.ndarray:
-    """0 for what must be found, so that strangers who happen to be near do not crowd it out; 1 for the others."""
-    return (distance > _GUARANTEED_DISTANCE).astype(np.int64)
-
-
-def _bucket_pairs(entries: np.ndarray, table: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields positions (first, second) of entries that agree in a table's two bands, a step at a time.
-
-    Within a bucket the next two bands order the entries, other ones in every table: of the many in a large bucket,
-    a copy is among the next ones in one table or another.
-    """
-    bands = entries.view(np.uint16).reshape(len(entries), -1)  # (U, 16)
-    one, other = table
-    keys = np.zeros(len(entries), dtype=np.uint64)
-    for band in (one, other, (other + 1) % 16, (other + 2) % 16):
+def _order(fingerprints: np.ndarray, first: int, second: int) -> np.ndarray:
+    """The slices (N,) sorted by two bands and, where these agree, by the two after them."""
+    bands = fingerprints.view(np.uint16).reshape(len(fingerprints), -1)  # (N, 16)
+    keys = np.zeros(len(fingerprints), dtype=np.uint64)
+    for band in (first, second, (second + 1) % 16, (second + 2) % 16):
         keys = keys << np.uint64(_BAND_BITS) | bands[:, band]
-    order = np.argsort(keys, kind="stable")
-    buckets = keys[order] >> np.uint64(2 * _BAND_BITS)
-    left, step = np.arange(len(buckets) - 1), 1
-    while step <= _MOST_STEPS and len(left := left[buckets[left] == buckets[left + step]]):
-        yield order[left], order[left + step]
-        step += 1
-        left = left[left + step < len(buckets)]
+    return np.argsort(keys, kind="stable")
 
 
-def _distance(fingerprints: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.bitwise_count(fingerprints[first] ^ fingerprints[second]).sum(axis=1, dtype=np.int64)
+def _compare(fingerprints: np.ndarray, groups: np.ndarray, order: np.ndarray, nearest: _Nearest) -> None:
+    """Compares slices that are up to `_STEPS` places apart in an order (N,)."""
+    words, group = np.ascontiguousarray(fingerprints[order].T), groups[order]  # (4, N), (N,)
+    for step in range(1, min(_STEPS + 1, len(order))):
+        distances = np.bitwise_count(words[:, step:] ^ words[:, :-step]).sum(axis=0, dtype=np.int16)
+        near = np.flatnonzero((distances <= MAX_DISTANCE) & (group[step:] != group[:-step]))
+        one, other = order[near], order[near + step]
+        nearest.offer(one, other, distances[near])
+        nearest.offer(other, one, distances[near])
