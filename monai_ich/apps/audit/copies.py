@@ -12,13 +12,22 @@ import pandas as pd
 from monai.transforms import Compose
 
 from monai_ich.data import Manifest, SliceStore
-from monai_ich.data.audit import NEAR_IDENTICAL, Finding, Severity, both_tests, near_pairs, shared_severity, similarity
+from monai_ich.data.audit import (
+    MOST_PARTNERS,
+    NEAR_IDENTICAL,
+    Finding,
+    Severity,
+    both_tests,
+    near_pairs,
+    shared_severity,
+    similarity,
+)
 from monai_ich.transforms import PICTURES, LoadSlicesd, SlicePictured
 from monai_ich.utils.console import progress_bar
 from monai_ich.utils.keys import Key
 
 CHECK = "near-identical slices"
-MOST_COMPARED = 200_000  # pairs whose thumbnails are compared: of different patients first, then the nearest
+MOST_COMPARED = 200_000  # pairs whose thumbnails are compared, the nearest
 MOST_READ = 20_000  # pairs whose slices are read again
 EXAMPLES = 5
 
@@ -35,7 +44,7 @@ class Features(Protocol):
 def copy_findings(
     manifest: Manifest, rows: np.ndarray, features: Features, protocol: str, cache_dir: Path | None, workers: int | None
 ) -> tuple[np.ndarray, list[Finding]]:
-    """Looks for nearly identical slices of different patients or splits.
+    """Looks for nearly identical slices of different patient_ids; one patient_id in two splits is another check's.
 
     Args:
         manifest: whose slices they are.
@@ -52,10 +61,10 @@ def copy_findings(
         ImageReadError: a candidate's file has changed since its features were computed.
     """
     frame = manifest.frame
-    candidates = _candidates(frame, rows, features)
+    candidates = rows[near_pairs(features.fingerprints[rows], pd.factorize(frame["patient_id"])[0][rows])[0]]
     alike = _alike(candidates[:MOST_COMPARED], features)
     pairs = _confirmed(manifest, alike[:MOST_READ], cache_dir, workers)
-    findings = _pair_findings(frame, pairs, protocol)
+    findings = [*_pair_findings(frame, pairs, protocol), *_crowded(candidates)]
     for most, pairs_there, how in ((MOST_COMPARED, candidates, "near fingerprints"), (MOST_READ, alike, "like looks")):
         if len(pairs_there) > most:
             summary = f"Only {most} of {len(pairs_there)} pairs of slices with {how} were compared further."
@@ -63,12 +72,13 @@ def copy_findings(
     return pairs, findings
 
 
-def _candidates(frame: pd.DataFrame, rows: np.ndarray, features: Features) -> np.ndarray:
-    """Rows (C,2) with near fingerprints; first those of different patients, which nothing else in the audit finds."""
-    group = pd.factorize(pd.MultiIndex.from_frame(frame[["patient_id", "split"]]))[0]
-    patient = pd.factorize(frame["patient_id"])[0]
-    pairs = rows[near_pairs(features.fingerprints[rows], group[rows])[0]]
-    return pairs[np.argsort(patient[pairs[:, 0]] == patient[pairs[:, 1]], kind="stable")]
+def _crowded(candidates: np.ndarray) -> list[Finding]:
+    """Says which slices were not compared with all that look like them, see `near_pairs`."""
+    count = int((np.bincount(candidates.ravel()) >= MOST_PARTNERS).sum())
+    if not count:
+        return []
+    summary = f"{count} slices look like {MOST_PARTNERS} others or more; each was compared with its nearest {MOST_PARTNERS}."
+    return [Finding(CHECK, Severity.SKIPPED, summary, "Remove the copies found, if any, and audit again.")]
 
 
 def _alike(pairs: np.ndarray, features: Features) -> np.ndarray:
@@ -100,20 +110,15 @@ def _confirmed(manifest: Manifest, pairs: np.ndarray, cache_dir: Path | None, wo
 
 def _pair_findings(frame: pd.DataFrame, pairs: np.ndarray, protocol: str) -> list[Finding]:
     if not len(pairs):
-        return [Finding(CHECK, Severity.PASSED, "No slice is a copy of one of another split or patient.")]
-    splits, patients = frame["split"].to_numpy(dtype=object), frame["patient_id"].to_numpy(dtype=object)
+        return [Finding(CHECK, Severity.PASSED, "No slice is a copy of another patient's.")]
+    splits = frame["split"].to_numpy(dtype=object)
     table = pd.DataFrame({"one": splits[pairs[:, 0]], "other": splits[pairs[:, 1]], "pair": range(len(pairs))})
     table[["one", "other"]] = np.sort(table[["one", "other"]].to_numpy(dtype=str), axis=1)
     findings = []
     for (one, other), group in table.groupby(["one", "other"], sort=False):
         of_splits = pairs[group["pair"]]
-        strangers = int((patients[of_splits[:, 0]] != patients[of_splits[:, 1]]).sum())
-        which = (
-            f"{len(of_splits)} pairs of slices of {one} and {other}"
-            if one != other
-            else (f"{len(of_splits)} pairs of slices within {one}")
-        )
-        summary = f"{which} are the same picture, {strangers} of them under different patient_ids."
+        which = f"within {one}" if one == other else f"of {one} and {other}"
+        summary = f"{len(of_splits)} pairs of slices {which} are nearly the same picture under different patient_ids."
         severity = Severity.WARNING if one == other else shared_severity(protocol, one, other)
         if severity is Severity.FATAL:
             remedy = "Give one person one patient_id, remove the copies, and split anew."

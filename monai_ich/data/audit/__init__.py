@@ -3,7 +3,7 @@
 
 from monai_ich.data.audit.balance import hospital_counts, uneven_hospitals
 from monai_ich.data.audit.findings import Finding, Severity, worst
-from monai_ich.data.audit.near_duplicates import MAX_DISTANCE, near_pairs
+from monai_ich.data.audit.near_duplicates import MAX_DISTANCE, MOST_PARTNERS, near_pairs
 from monai_ich.data.audit.overlap import (
     both_tests,
     may_share,
@@ -17,6 +17,7 @@ from monai_ich.data.audit.similarity import FEWEST_CONTENT_SHARE, NEAR_IDENTICAL
 __all__ = [
     "FEWEST_CONTENT_SHARE",
     "MAX_DISTANCE",
+    "MOST_PARTNERS",
     "NEAR_IDENTICAL",
     "Finding",
     "Severity",

@@ -70,7 +70,7 @@ class _Nearest:
 
 def _order(fingerprints: np.ndarray, first: int, second: int) -> np.ndarray:
     """The slices (N,) sorted by two bands and, where these agree, by the two after them."""
-    bands = fingerprints.view(np.uint16).reshape(len(fingerprints), -1)  # (N, 16)
+    bands = fingerprints.view(np.uint16).reshape(-1, 16)
     keys = np.zeros(len(fingerprints), dtype=np.uint64)
     for band in (first, second, (second + 1) % 16, (second + 2) % 16):
         keys = keys << np.uint64(_BAND_BITS) | bands[:, band]
