@@ -19,6 +19,7 @@ from monai_ich.__main__ import cli
 from monai_ich.apps.audit import copies
 from monai_ich.apps.audit.command import AuditRequest, audit_manifest
 from monai_ich.data import SliceStore
+from monai_ich.data.audit import MOST_PARTNERS
 from monai_ich.utils.errors import ConfigurationError, ManifestError
 
 
@@ -31,7 +32,7 @@ def test_the_clean_phantom_passes(planted: Planted) -> None:
     assert status == 0
     assert {f["check"] for f in report["findings"] if f["severity"] in ("warning", "fatal")} <= {"power"}
     (near,) = findings(report, "near-identical slices")
-    assert near["summary"] == "No slice is a copy of one of another split or patient."
+    assert near["summary"] == "No slice is a copy of another patient's."
     assert [f["check"] for f in report["findings"]] == [
         *("schema", "patients", "studies", "balance", "headers", "files", "near-identical slices"),
         *("canary", "canary", "masks", "power"),
@@ -67,6 +68,8 @@ def test_a_slice_split_that_claims_to_be_by_patients(paper_phantom: Path, tmp_pa
     recognised = findings(report, "canary", "fatal")
     assert all(_auc(f) > 0.8 for f in recognised)
     assert any("test_hospitals_1_4" in f["summary"] for f in recognised)
+    # a patient's neighbouring slices look alike; they are the finding "patients", and no copies under other names
+    assert [f["severity"] for f in findings(report, "near-identical slices")] == ["passed"]
 
 
 def test_one_patient_in_two_splits(planted: Planted) -> None:
@@ -94,13 +97,16 @@ def test_a_re_export_under_other_names(planted: Planted, change: Callable[[Any],
     assert status == 2
     assert not findings(report, "patients", "fatal")
     (finding,) = findings(report, "near-identical slices", "fatal")
-    # slices of 64 x 64 have little detail, so the copy may be like the original's neighbours too
-    said = r"(\d) pairs of slices of test_patients and train are the same picture, \1 of them under different"
-    assert re.match(said, finding["summary"])
-    pair = finding["examples"][0]
-    assert {pair["key"], pair["copy's key"]} == {planted.frame.loc[row, "key"], "copied"}
+    said = re.fullmatch(
+        r"(\d) pairs of slices of test_patients and train are nearly the same picture under different patient_ids.",
+        finding["summary"],
+    )
+    pairs = finding["examples"]
+    assert said and int(said[1]) == len(pairs)  # so all are seen here
+    assert {pairs[0]["key"], pairs[0]["copy's key"]} == {planted.frame.loc[row, "key"], "copied"}
+    # a copy may be like the neighbours of its original too, but nobody else is like anybody
     owners = {planted.frame.loc[row, "patient_id"], "somebody"}
-    assert all({pair["patient_id"], pair["copy's patient_id"]} == owners for pair in finding["examples"])
+    assert all({pair["patient_id"], pair["copy's patient_id"]} == owners for pair in pairs)
 
 
 def test_a_copy_within_a_split_or_within_the_paper_s_test_a_is_warned_of(
@@ -143,17 +149,39 @@ def test_slices_with_next_to_no_head_are_no_leak(planted: Planted) -> None:
     assert findings(report, "near-identical slices")[0]["severity"] == "passed"
 
 
-def test_pairs_that_are_too_many_are_named_not_passed_over(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies, "MOST_READ", 1)
+@pytest.mark.parametrize(("limit", "how"), [("MOST_COMPARED", "near fingerprints"), ("MOST_READ", "like looks")])
+def test_pairs_that_are_too_many_are_named_not_passed_over(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch, limit: str, how: str
+) -> None:
+    monkeypatch.setattr(copies, limit, 1)
     row = planted.row("train", hypodensity=1)
     for number, split in enumerate(("test_patients", "val")):
         columns = {"patient_id": f"b{number}", "study_id": f"s{number}", "split": split}
         planted.re_export(row, lambda p: p, key=f"copy {number}", **columns)
     status, report = planted.audit()
     assert status == 2
+    (fatal,) = findings(report, "near-identical slices", "fatal")
+    assert "1 pairs of slices of test_patients and train" in fatal["summary"]
+    assert [(pair["key"], pair["copy's key"]) for pair in fatal["examples"]] == [
+        (planted.frame.loc[row, "key"], "copy 0")
+    ]
+    (finding,) = findings(report, "near-identical slices", "skipped")
+    said = re.fullmatch(rf"Only 1 of (\d+) pairs of slices with {how} were compared further.", finding["summary"])
+    assert said and int(said[1]) >= 3
+
+
+def test_a_slice_that_looks_like_too_many_others_is_named(planted: Planted) -> None:
+    """A test slice that is nine times in training: found, and said that not all pairs were looked at."""
+    row = planted.row("test_patients", hypodensity=1)
+    for number in range(MOST_PARTNERS + 1):
+        columns = {"patient_id": f"b{number}", "study_id": f"s{number}", "split": "train"}
+        planted.re_export(row, lambda p: p, key=f"copy {number}", **columns)
+    status, report = planted.audit()
+    assert status == 2
     assert len(findings(report, "near-identical slices", "fatal")) == 1
     (finding,) = findings(report, "near-identical slices", "skipped")
-    assert finding["summary"].startswith("Only 1 of")
+    said = re.fullmatch(r"(\d+) slices look like 8 others or more; each was .* its nearest 8.", finding["summary"])
+    assert said and int(said[1]) >= MOST_PARTNERS + 2  # its neighbours may be among them
 
 
 def test_a_file_that_cannot_be_read(planted: Planted, capsys: pytest.CaptureFixture[str]) -> None:

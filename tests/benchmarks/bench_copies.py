@@ -152,7 +152,9 @@ def others(person: np.ndarray, seen: list[dict[str, np.ndarray]], log: logging.L
         "one patient, near hashes": near[of_one],
     }
     for name, pairs in kinds.items():
-        small, large = (np.array([similarity(seen[a][k], seen[b][k]) for a, b in pairs]) for k in ("thumbnail", "picture"))
+        small, large = (
+            np.array([similarity(seen[a][k], seen[b][k]) for a, b in pairs]) for k in ("thumbnail", "picture")
+        )
         both = np.minimum(small, large)
         log.info(
             "%-28s %d pairs; max %.3f at 64 x 64, %.3f at 128 x 128, %.3f in both; %d pass both",

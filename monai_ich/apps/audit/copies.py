@@ -77,7 +77,9 @@ def _crowded(candidates: np.ndarray) -> list[Finding]:
     count = int((np.bincount(candidates.ravel()) >= MOST_PARTNERS).sum())
     if not count:
         return []
-    summary = f"{count} slices look like {MOST_PARTNERS} others or more; each was compared with its nearest {MOST_PARTNERS}."
+    summary = (
+        f"{count} slices look like {MOST_PARTNERS} others or more; each was compared with its nearest {MOST_PARTNERS}."
+    )
     return [Finding(CHECK, Severity.SKIPPED, summary, "Remove the copies found, if any, and audit again.")]
 
 
