@@ -54,7 +54,7 @@ def write(rows: int, folder: Path) -> Path:
 
 
 def fingerprints(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Fingerprints as alike as those of heads, of which the last 1000 copy others but for some wrong bits (`WRONG_BITS`).
+    """Fingerprints as alike as those of heads, of which the last 1000 copy others but for some bits (`WRONG_BITS`).
 
     The bits are signs of linear functions of a few hidden numbers of a study (shape, pose), along which its 35 slices
     move, and of noise. As on the phantom, some 2 in 1,000 pairs of strangers share a bucket.
@@ -90,7 +90,8 @@ def search(rows: int, log: logging.Logger) -> None:
     hits = np.array([(int(source), rows - COPIES + i) in found for i, source in enumerate(sources)])
     shares = ", ".join(f"{hits[i :: len(WRONG_BITS)].mean():.1%} of {wrong}" for i, wrong in enumerate(WRONG_BITS))
     log.info(
-        "%d fingerprints: %.1f CPU s (%.0f us each), %d pairs; copies found by their wrong bits: %s; peak %.0f MiB, %.0f before",
+        "%d fingerprints: %.1f CPU s (%.0f us each), %d pairs; copies found by their wrong bits: %s; "
+        "peak %.0f MiB, %.0f before",
         *(rows, seconds, 1e6 * seconds / rows, len(pairs), shares, peak_mib(), before),
     )
 

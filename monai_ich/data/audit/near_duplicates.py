@@ -21,9 +21,9 @@ def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray
     """Finds pairs of slices of different groups whose fingerprints differ in at most `MAX_DISTANCE` bits.
 
     The 256 bits are 16 bands of 16. All slices are sorted by two bands and what follows them, once for each of the 120
-    pairs of bands, and each is compared with the 16 next to it. Of 14 wrong bits two bands at least are free, so two
-    such slices are side by side in some order (multi-index hashing: Norouzi, Punjani, Fleet, CVPR 2012) unless more than
-    16 others share both bands and come between.
+    pairs of bands, and each is compared with the 16 next to it on either side. Of 14 wrong bits two bands at least are
+    free, so such a pair shares both bands in some order (multi-index hashing: Norouzi, Punjani, Fleet, CVPR 2012), and
+    meets there unless 16 others share these too and come between. Pairs of more wrong bits meet by chance.
 
     The work is 120 * (a sort + 16 comparisons) a slice and what is kept `MOST_PARTNERS` pairs a slice, also where all
     look alike: then each is paired with its nearest ones among those it met.
