@@ -13,6 +13,7 @@ from monai.transforms import Compose
 
 from monai_ich.data import Manifest, SliceStore
 from monai_ich.data.audit import (
+    GUARANTEED_DISTANCE,
     MOST_PARTNERS,
     NEAR_IDENTICAL,
     Finding,
@@ -61,10 +62,11 @@ def copy_findings(
         ImageReadError: a candidate's file has changed since its features were computed.
     """
     frame = manifest.frame
-    candidates = rows[near_pairs(features.fingerprints[rows], pd.factorize(frame["patient_id"])[0][rows])[0]]
+    near, bits = near_pairs(features.fingerprints[rows], pd.factorize(frame["patient_id"])[0][rows])
+    candidates = rows[near]
     alike = _alike(candidates[:MOST_COMPARED], features)
     pairs = _confirmed(manifest, alike[:MOST_READ], cache_dir, workers)
-    findings = [*_pair_findings(frame, pairs, protocol), *_crowded(candidates)]
+    findings = [*_pair_findings(frame, pairs, protocol), *_crowded(candidates[bits <= GUARANTEED_DISTANCE])]
     for most, pairs_there, how in ((MOST_COMPARED, candidates, "near fingerprints"), (MOST_READ, alike, "like looks")):
         if len(pairs_there) > most:
             summary = f"Only {most} of {len(pairs_there)} pairs of slices with {how} were compared further."
@@ -72,9 +74,9 @@ def copy_findings(
     return pairs, findings
 
 
-def _crowded(candidates: np.ndarray) -> list[Finding]:
-    """Says which slices were not compared with all that look like them, see `near_pairs`."""
-    count = int((np.bincount(candidates.ravel()) >= MOST_PARTNERS).sum())
+def _crowded(nearest: np.ndarray) -> list[Finding]:
+    """Says how many slices have too many very near partners (pairs (C,2)) to be compared with all: see `near_pairs`."""
+    count = int((np.bincount(nearest.ravel()) >= MOST_PARTNERS).sum())
     if not count:
         return []
     summary = (

@@ -10,6 +10,7 @@ import numpy as np
 from monai_ich.utils.console import progress_bar
 
 MAX_DISTANCE = 32  # of 256 bits; a first sieve only: a few in a million pairs of strangers are as near
+GUARANTEED_DISTANCE = 14  # pairs as near are found, but in a crowd
 MOST_PARTNERS = 8  # of a slice, the nearest ones
 _BAND_BITS = 16
 _ORDERS = tuple(combinations(range(16), 2))
