@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from audit_support import Planted, findings
+from audit_support import Planted, findings, other_detail, other_fine_detail
 from scipy import ndimage
 from typer.testing import CliRunner
 
@@ -135,25 +135,7 @@ def test_a_moved_head_is_no_copy(planted: Planted) -> None:
     assert findings(planted.audit()[1], "near-identical slices")[0]["severity"] == "passed"
 
 
-def _brain(stored: np.ndarray) -> np.ndarray:
-    return (stored > 1024) & (stored < 1024 + 80)  # as HU + 1024
-
-
-def _other_detail(pixels: np.ndarray) -> np.ndarray:
-    """The same head with other noise in its brain."""
-    brain = _brain(pixels)
-    smooth = ndimage.gaussian_filter(np.where(brain, pixels, pixels[brain].mean()), 1.0)
-    noisy = smooth + np.random.default_rng(0).normal(0, 6, pixels.shape)
-    return np.where(brain, noisy.clip(1025, 1103), pixels)
-
-
-def _other_fine_detail(pixels: np.ndarray) -> np.ndarray:
-    """Twice the matrix; what was one pixel of brain differs in itself, and has the same mean."""
-    signs = np.random.default_rng(0).choice([-1, 1], pixels.shape) * _brain(pixels)
-    return np.kron(pixels, np.ones((2, 2))) + 15 * np.kron(signs, np.array([[1, -1], [-1, 1]]))
-
-
-@pytest.mark.parametrize("change", [_other_detail, _other_fine_detail])
+@pytest.mark.parametrize("change", [other_detail, other_fine_detail])
 def test_a_like_head_of_other_detail_is_no_copy(
     planted: Planted, monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]
 ) -> None:
