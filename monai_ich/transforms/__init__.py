@@ -10,12 +10,22 @@ from monai_ich.transforms.resizing import FitSquared, SourceVolume, check_image_
 from monai_ich.transforms.right_angle import RandRightAngleFlipd, rotate_and_flip
 from monai_ich.transforms.rotation import RandSmallRotationd, rotation_grid
 from monai_ich.transforms.series import read_series
-from monai_ich.transforms.slice_features import FEATURES, PixelCount, SliceFeaturesd, fingerprints
+from monai_ich.transforms.slice_features import (
+    FEATURES,
+    PICTURES,
+    THUMBNAIL_SIDE,
+    PixelCount,
+    SliceFeaturesd,
+    SlicePictured,
+    fingerprints,
+)
 from monai_ich.transforms.unshearing import is_sheared, unshear
 
 __all__ = [
     "ACQUISITION_ATTRIBUTES",
     "FEATURES",
+    "PICTURES",
+    "THUMBNAIL_SIDE",
     "FitSquared",
     "HUWindowd",
     "LoadSlicesd",
@@ -25,6 +35,7 @@ __all__ = [
     "Reorientation",
     "SliceFeaturesd",
     "SliceGroupError",
+    "SlicePictured",
     "SliceStack",
     "SourceVolume",
     "check_image_size",

@@ -16,12 +16,14 @@ from monai_ich.transforms.resizing import FitSquared
 from monai_ich.utils.keys import Key
 
 THUMBNAIL_SIDE = 64
+PICTURE_SIDE = 128
 FREQUENCIES = 16  # of the DCT, per axis; 16 x 16 signs are the fingerprint's 256 bits
 FINGERPRINT_WORDS = FREQUENCIES**2 // 64
 TISSUE_HU = -300.0  # between air and fat
 COARSE_SIDE = 128  # the head is found on a grid of about this many pixels a side
 
 FEATURES = ("fingerprint", "thumbnail", "pixel_counts")
+PICTURES = ("picture",)
 
 
 class PixelCount(IntEnum):
@@ -33,23 +35,40 @@ class PixelCount(IntEnum):
     CONTENT = 3  # of the thumbnail, neither black nor white in the brain window
 
 
+class SlicePictured(Transform):
+    """Replaces image (N,H,W) in HU by `picture` uint8 (N,side,side).
+
+    The brain window 0..80 HU is 0..255; slices are padded to a square and area-averaged.
+
+    Args:
+        side: of the picture, pixels; a multiple of 32.
+    """
+
+    def __init__(self, side: int = PICTURE_SIDE) -> None:
+        super().__init__()
+        self.window = HUWindowd(keys=Key.IMAGE)
+        self.fit = FitSquared(keys=Key.IMAGE, size=side, mode="area")
+
+    def __call__(self, data: Mapping[Any, Any]) -> dict[str, np.ndarray]:
+        windowed = self.fit(self.window({Key.IMAGE: data[Key.IMAGE]}))[Key.IMAGE]
+        return {"picture": np.rint(np.asarray(windowed) * 255).astype(np.uint8)}
+
+
 class SliceFeaturesd(Transform):
     """Replaces image (N,H,W) in HU and mask (N,H,W) by three arrays of N entries.
 
-    - `thumbnail` uint8 (N,64,64): the brain window 0..80 HU as 0..255, padded to a square, area-averaged.
+    - `thumbnail` uint8 (N,64,64): a picture (`SlicePictured`) of 64 pixels a side.
     - `fingerprint` uint64 (N,4): a perceptual hash (`fingerprints`).
     - `pixel_counts` int32 (N,4): see `PixelCount`.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.window = HUWindowd(keys=Key.IMAGE)
-        self.fit = FitSquared(keys=Key.IMAGE, size=THUMBNAIL_SIDE, mode="area")
+        self.picture = SlicePictured(THUMBNAIL_SIDE)
 
     def __call__(self, data: Mapping[Any, Any]) -> dict[str, np.ndarray]:
         hu, mask = np.asarray(data[Key.IMAGE]), np.asarray(data[Key.MASK])
-        windowed = self.fit(self.window({Key.IMAGE: data[Key.IMAGE]}))[Key.IMAGE]
-        thumbnails = np.rint(np.asarray(windowed) * 255).astype(np.uint8)
+        thumbnails = self.picture(data)["picture"]
         counts = np.zeros((len(hu), len(PixelCount)), dtype=np.int32)
         counts[:, PixelCount.MASK] = np.count_nonzero(mask, axis=(1, 2))
         counts[:, PixelCount.CONTENT] = content(thumbnails).sum(axis=(1, 2))

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from scipy import ndimage
 from sklearn.model_selection import StratifiedGroupKFold
 from support import strict_json
 
@@ -111,3 +113,21 @@ class Planted:
 def findings(report: dict[str, Any], check: str, *severities: str) -> list[dict[str, Any]]:
     """The findings of a check, of these severities or of any."""
     return [f for f in report["findings"] if f["check"] == check and (f["severity"] in severities or not severities)]
+
+
+def _brain(stored: np.ndarray) -> np.ndarray:
+    return (stored > 1024) & (stored < 1024 + 80)  # as HU + 1024
+
+
+def other_detail(pixels: np.ndarray) -> np.ndarray:
+    """The same head with other noise in its brain."""
+    brain = _brain(pixels)
+    smooth = ndimage.gaussian_filter(np.where(brain, pixels, pixels[brain].mean()), 1.0)
+    noisy = smooth + np.random.default_rng(0).normal(0, 6, pixels.shape)
+    return np.where(brain, noisy.clip(1025, 1103), pixels)
+
+
+def other_fine_detail(pixels: np.ndarray) -> np.ndarray:
+    """Twice the matrix; what was one pixel of brain differs in itself, and has the same mean."""
+    signs = np.random.default_rng(0).choice([-1, 1], pixels.shape) * _brain(pixels)
+    return np.kron(pixels, np.ones((2, 2))) + 15 * np.kron(signs, np.array([[1, -1], [-1, 1]]))

@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from audit_support import Planted, findings
+from audit_support import Planted, findings, other_detail, other_fine_detail
 from scipy import ndimage
 from support import strict_json
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
+from monai_ich.apps.audit import copies
 from monai_ich.apps.audit.command import AuditRequest, audit_manifest
 from monai_ich.data import SliceStore
+from monai_ich.data.audit import MOST_PARTNERS
 from monai_ich.utils.errors import ConfigurationError, ManifestError
 
 
@@ -28,6 +31,8 @@ def test_the_clean_phantom_passes(planted: Planted) -> None:
     status, report = planted.audit(pictures=True)
     assert status == 0
     assert {f["check"] for f in report["findings"] if f["severity"] in ("warning", "fatal")} <= {"power"}
+    (near,) = findings(report, "near-identical slices")
+    assert near["summary"] == "No slice is a copy of another patient's."
     assert [f["check"] for f in report["findings"]] == [
         *("schema", "patients", "studies", "balance", "headers", "files", "near-identical slices"),
         *("canary", "canary", "masks", "power"),
@@ -63,6 +68,8 @@ def test_a_slice_split_that_claims_to_be_by_patients(paper_phantom: Path, tmp_pa
     recognised = findings(report, "canary", "fatal")
     assert all(_auc(f) > 0.8 for f in recognised)
     assert any("test_hospitals_1_4" in f["summary"] for f in recognised)
+    # a patient's neighbouring slices look alike; they are the finding "patients", and no copies under other names
+    assert [f["severity"] for f in findings(report, "near-identical slices")] == ["passed"]
 
 
 def test_one_patient_in_two_splits(planted: Planted) -> None:
@@ -90,12 +97,17 @@ def test_a_re_export_under_other_names(planted: Planted, change: Callable[[Any],
     assert status == 2
     assert not findings(report, "patients", "fatal")
     (finding,) = findings(report, "near-identical slices", "fatal")
-    assert (
-        "1 pairs of slices of test_patients and train are the same picture, 1 of them under different"
-        in (finding["summary"])
+    said = re.fullmatch(
+        r"(\d) pairs of slices of test_patients and train are nearly the same picture under different patient_ids.",
+        finding["summary"],
     )
-    pair = finding["examples"][0]
-    assert {pair["key"], pair["copy's key"]} == {planted.frame.loc[row, "key"], "copied"}
+    pairs = finding["examples"]
+    assert said
+    assert int(said[1]) == len(pairs)  # so all are seen here
+    assert {pairs[0]["key"], pairs[0]["copy's key"]} == {planted.frame.loc[row, "key"], "copied"}
+    # a copy may be like the neighbours of its original too, but nobody else is like anybody
+    owners = {planted.frame.loc[row, "patient_id"], "somebody"}
+    assert all({pair["patient_id"], pair["copy's patient_id"]} == owners for pair in pairs)
 
 
 def test_a_copy_within_a_split_or_within_the_paper_s_test_a_is_warned_of(
@@ -121,6 +133,73 @@ def test_a_moved_head_is_no_copy(planted: Planted) -> None:
     moved = {"key": "moved", "patient_id": "b", "study_id": "other", "split": "test_patients"}
     planted.re_export(row, lambda p: ndimage.rotate(p, 20, reshape=False, order=1, mode="nearest"), **moved)
     assert findings(planted.audit()[1], "near-identical slices")[0]["severity"] == "passed"
+
+
+@pytest.mark.parametrize("change", [other_detail, other_fine_detail])
+def test_a_like_head_of_other_detail_is_no_copy(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]
+) -> None:
+    row = planted.row("train", hypodensity=1)
+    columns = {"patient_id": "b", "study_id": "other", "split": "test_patients"}
+    planted.re_export(row, change, key="like it", **columns)
+    status, report = planted.audit()
+    assert status == 0
+    assert [f["severity"] for f in findings(report, "near-identical slices")] == ["passed"]
+    monkeypatch.setattr(copies, "NEAR_IDENTICAL", -1.0)  # it was a candidate
+    (finding,) = findings(planted.audit()[1], "near-identical slices", "fatal")
+    assert finding["examples"][0]["copy's key"] == "like it"
+
+
+def test_slices_with_next_to_no_head_are_no_leak(planted: Planted) -> None:
+    """The vertex of a head is the same oval everywhere; by itself it says nothing about who it is."""
+    row = planted.row("train", hypodensity=1)
+    rows, columns = np.mgrid[:64, :64] - 31.5
+
+    def vertex(pixels: np.ndarray) -> np.ndarray:
+        return np.where(np.hypot(rows, columns) < 7, pixels, pixels.min())
+
+    planted.re_export(row, vertex, key="a vertex", patient_id="a", study_id="s")
+    planted.re_export(row, vertex, key="its copy", patient_id="b", study_id="t", split="test_patients")
+    status, report = planted.audit()
+    assert status == 0
+    assert findings(report, "near-identical slices")[0]["severity"] == "passed"
+
+
+@pytest.mark.parametrize(("limit", "how"), [("MOST_COMPARED", "near fingerprints"), ("MOST_READ", "like looks")])
+def test_pairs_that_are_too_many_are_named_not_passed_over(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch, limit: str, how: str
+) -> None:
+    monkeypatch.setattr(copies, limit, 1)
+    row = planted.row("train", hypodensity=1)
+    for number, split in enumerate(("test_patients", "val")):
+        columns = {"patient_id": f"b{number}", "study_id": f"s{number}", "split": split}
+        planted.re_export(row, lambda p: p, key=f"copy {number}", **columns)
+    status, report = planted.audit()
+    assert status == 2
+    (fatal,) = findings(report, "near-identical slices", "fatal")
+    assert "1 pairs of slices of test_patients and train" in fatal["summary"]
+    assert [(pair["key"], pair["copy's key"]) for pair in fatal["examples"]] == [
+        (planted.frame.loc[row, "key"], "copy 0")
+    ]
+    (finding,) = findings(report, "near-identical slices", "skipped")
+    said = re.fullmatch(rf"Only 1 of (\d+) pairs of slices with {how} were compared further.", finding["summary"])
+    assert said
+    assert int(said[1]) >= 3
+
+
+def test_a_slice_that_looks_like_too_many_others_is_named(planted: Planted) -> None:
+    """A test slice that is nine times in training: found, and said that not all pairs were looked at."""
+    row = planted.row("test_patients", hypodensity=1)
+    for number in range(MOST_PARTNERS + 1):
+        columns = {"patient_id": f"b{number}", "study_id": f"s{number}", "split": "train"}
+        planted.re_export(row, lambda p: p, key=f"copy {number}", **columns)
+    status, report = planted.audit()
+    assert status == 2
+    assert len(findings(report, "near-identical slices", "fatal")) == 1
+    (finding,) = findings(report, "near-identical slices", "skipped")
+    said = re.fullmatch(r"(\d+) slices look like 8 others or more; each was .* its nearest 8.", finding["summary"])
+    assert said
+    assert int(said[1]) >= MOST_PARTNERS + 2  # its neighbours may be among them
 
 
 def test_a_file_that_cannot_be_read(planted: Planted, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,17 +14,15 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from monai_ich.apps.audit.canary import canary_findings
+from monai_ich.apps.audit.copies import copy_findings
 from monai_ich.apps.audit.masks import mask_findings
 from monai_ich.data import Manifest, SliceStore
-from monai_ich.data.audit import NEAR_IDENTICAL, Finding, Severity, both_tests, near_pairs, shared_severity, similarity
-from monai_ich.transforms import FEATURES, LoadSlicesd, PixelCount, SliceFeaturesd
-from monai_ich.utils.console import console, progress_bar
+from monai_ich.data.audit import FEWEST_CONTENT_SHARE, Finding, Severity
+from monai_ich.transforms import FEATURES, THUMBNAIL_SIDE, LoadSlicesd, PixelCount, SliceFeaturesd
+from monai_ich.utils.console import console
 from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.keys import Key
 
-FEWEST_CONTENT_PX = 50  # a thumbnail with less is all air or all bone, like any other
-NEAR_CHECK = "near-identical slices"
-MOST_COMPARED = 20_000  # pairs whose pictures are compared: of different patients first, then the nearest
 EXAMPLES = 5
 
 
@@ -62,8 +60,10 @@ def pixel_findings(manifest: Manifest, protocol: str, cache_dir: Path | None, wo
     """Reads every slice and judges pairs, identities and masks."""
     pixels, unreadable = _read(manifest, cache_dir, workers)
     frame = manifest.frame
-    pairs, uncompared = _near_identical(pixels, frame)
-    findings = [*unreadable, *_pair_findings(frame, pairs, protocol), *uncompared]
+    enough = pixels.counts[:, PixelCount.CONTENT] >= FEWEST_CONTENT_SHARE * THUMBNAIL_SIDE**2
+    rows = np.flatnonzero(pixels.readable & enough)
+    pairs, copies = copy_findings(manifest, rows, pixels, protocol, cache_dir, workers)
+    findings = [*unreadable, *copies]
     findings += canary_findings(frame, pixels.readable, pixels.thumbnails, persons(frame, pairs), protocol)
     masks, wrong = mask_findings(frame, pixels.readable, pixels.counts)
     across = frame["split"].to_numpy()[pairs]
@@ -113,70 +113,3 @@ def _unreadable(frame: pd.DataFrame, readable: np.ndarray) -> Finding:
         "The command names each file and its fault on the screen; training would stop there too.",
         tuple(lost[["key", "study_id"]].head(EXAMPLES).to_dict("records")),
     )
-
-
-def _near_identical(pixels: Pixels, frame: pd.DataFrame) -> tuple[np.ndarray, list[Finding]]:
-    """Rows (P, 2) of nearly identical slices of different patients or splits, and whether some were not compared."""
-    group = pd.factorize(pd.MultiIndex.from_frame(frame[["patient_id", "split"]]))[0]
-    patient = pd.factorize(frame["patient_id"])[0]
-    rows = np.flatnonzero(pixels.readable & (pixels.counts[:, PixelCount.CONTENT] >= FEWEST_CONTENT_PX))
-    kept = []
-    with progress_bar() as bar:
-        bar.add_task("comparing fingerprints", total=None)
-        candidates = rows[near_pairs(pixels.fingerprints[rows], group[rows])[0]]
-        # first those that nothing else in the audit would find
-        candidates = candidates[np.argsort(patient[candidates[:, 0]] == patient[candidates[:, 1]], kind="stable")]
-        for one, other in bar.track(candidates[:MOST_COMPARED], description="comparing slices"):
-            if similarity(*pixels.thumbnails([one, other])) >= NEAR_IDENTICAL:
-                kept.append((int(one), int(other)))
-    uncompared = []
-    if len(candidates) > MOST_COMPARED:
-        summary = f"Only {MOST_COMPARED} of {len(candidates)} pairs with near fingerprints were compared."
-        uncompared = [Finding(NEAR_CHECK, Severity.SKIPPED, summary, "Remove the copies found, and audit again.")]
-    return np.array(kept, dtype=np.int64).reshape(-1, 2), uncompared
-
-
-def _pair_findings(frame: pd.DataFrame, pairs: np.ndarray, protocol: str) -> list[Finding]:
-    if not len(pairs):
-        return [Finding(NEAR_CHECK, Severity.PASSED, "No slice is a copy of one of another split or patient.")]
-    splits, patients = frame["split"].to_numpy(dtype=object), frame["patient_id"].to_numpy(dtype=object)
-    table = pd.DataFrame({"one": splits[pairs[:, 0]], "other": splits[pairs[:, 1]], "pair": range(len(pairs))})
-    table[["one", "other"]] = np.sort(table[["one", "other"]].to_numpy(dtype=str), axis=1)
-    findings = []
-    for (one, other), group in table.groupby(["one", "other"], sort=False):
-        of_splits = pairs[group["pair"]]
-        strangers = int((patients[of_splits[:, 0]] != patients[of_splits[:, 1]]).sum())
-        which = (
-            f"{len(of_splits)} pairs of slices of {one} and {other}"
-            if one != other
-            else (f"{len(of_splits)} pairs of slices within {one}")
-        )
-        summary = f"{which} are the same picture, {strangers} of them under different patient_ids."
-        severity = Severity.WARNING if one == other else shared_severity(protocol, one, other)
-        if severity is Severity.FATAL:
-            remedy = "Give one person one patient_id, remove the copies, and split anew."
-        elif one == other:
-            remedy = "Give one person one patient_id, or remove the copies: intervals by patients would be too narrow."
-        elif both_tests(one, other):
-            remedy = "Say so where the two are compared: they are not independent."
-        else:
-            remedy = f"The protocol {protocol!r} lets the splits share patients; results include recognising the slice."
-        findings.append(Finding(NEAR_CHECK, severity, summary, remedy, _examples(frame, of_splits)))
-    return findings
-
-
-def _examples(frame: pd.DataFrame, pairs: np.ndarray) -> tuple[dict[str, str], ...]:
-    rows = []
-    for pair in pairs[:EXAMPLES]:
-        one, other = (frame.iloc[int(row)] for row in pair)
-        rows.append(
-            {
-                "key": one["key"],
-                "patient_id": one["patient_id"],
-                "split": one["split"],
-                "copy's key": other["key"],
-                "copy's patient_id": other["patient_id"],
-                "copy's split": other["split"],
-            }
-        )
-    return tuple(rows)

@@ -3,7 +3,7 @@
 
 from monai_ich.data.audit.balance import hospital_counts, uneven_hospitals
 from monai_ich.data.audit.findings import Finding, Severity, worst
-from monai_ich.data.audit.near_duplicates import MAX_DISTANCE, NEAR_IDENTICAL, near_pairs, similarity
+from monai_ich.data.audit.near_duplicates import GUARANTEED_DISTANCE, MAX_DISTANCE, MOST_PARTNERS, near_pairs
 from monai_ich.data.audit.overlap import (
     both_tests,
     may_share,
@@ -12,9 +12,13 @@ from monai_ich.data.audit.overlap import (
     shared_severity,
     split_pairs,
 )
+from monai_ich.data.audit.similarity import FEWEST_CONTENT_SHARE, NEAR_IDENTICAL, similarity
 
 __all__ = [
+    "FEWEST_CONTENT_SHARE",
+    "GUARANTEED_DISTANCE",
     "MAX_DISTANCE",
+    "MOST_PARTNERS",
     "NEAR_IDENTICAL",
     "Finding",
     "Severity",

@@ -3,29 +3,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
-from scipy import ndimage
 
-MAX_DISTANCE = 32  # of 256 bits; other patients' slices differ in 33 and more, 118 in the median (on the phantom)
-NEAR_IDENTICAL = 0.78  # correlation of details; on the phantom other patients reach .48, neighbouring slices .77
+from monai_ich.utils.console import progress_bar
+
+MAX_DISTANCE = 32  # of 256 bits; a first sieve only: a few in a million pairs of strangers are as near
+GUARANTEED_DISTANCE = 14  # pairs as near are found, but in a crowd
+MOST_PARTNERS = 8  # of a slice, the nearest ones
 _BAND_BITS = 16
-_DETAIL_SIGMA_PX = 1.5
-_MIN_SHARED_PX = 50
-_MIN_SHARED_SHARE = 0.5  # of what either slice shows; another width of the window changes it
-_MOST_PER_FINGERPRINT = 8
+_ORDERS = tuple(combinations(range(16), 2))
+_STEPS = 16  # places that two slices are apart in an order, at most, to be compared
+_NOBODY = -1
 
 
 def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Finds pairs of slices of different groups whose fingerprints differ in at most `MAX_DISTANCE` bits.
 
-    Multi-index hashing (Norouzi, Punjani, Fleet, CVPR 2012): the 256 bits are 16 bands of 16; slices that agree in any
-    two bands land in one bucket of one of 120 tables and are compared. Pairs that differ in up to 14 bits must meet so,
-    pairs that differ in 24 random bits do in 9 of 10 cases. Buckets are of 32 bits, so that the work grows with the
-    number of slices, not with its square. Slices of equal fingerprints are paired with the first of them; of two near
-    fingerprints, at most 8 slices each.
+    The 256 bits are 16 bands of 16. All slices are sorted by two bands and what follows them, once for each of the 120
+    pairs of bands, and each is compared with the 16 next to it on either side. Of 14 wrong bits two bands at least are
+    free, so such a pair shares both bands in some order (multi-index hashing: Norouzi, Punjani, Fleet, CVPR 2012), and
+    meets there unless 16 others share these too and come between. Pairs of more wrong bits meet by chance.
+
+    The work is 120 * (a sort + 16 comparisons) a slice and what is kept `MOST_PARTNERS` pairs a slice, also where all
+    look alike: then each is paired with its nearest ones among those it met.
 
     Args:
         fingerprints: uint64 (N,4).
@@ -34,104 +36,54 @@ def near_pairs(fingerprints: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray
     Returns:
         Pairs int64 (P,2) with the smaller number first, nearest first, and their distances int64 (P,).
     """
-    if len(fingerprints) == 0:
-        return np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64)
-    unique, entry_of = np.unique(fingerprints, axis=0, return_inverse=True)
-    members = _Members(entry_of.ravel(), groups)
-    bands = np.ascontiguousarray(unique).view(np.uint16)  # (U, 16)
-    found = [_close(unique, first, second) for first, second in _bucket_pairs(bands)]
-    entries = np.unique(np.concatenate([np.empty((0, 2), np.int64), *found]), axis=0)
-    pairs = [
-        *members.pairs_within(),
-        *(pair for one, other in entries.tolist() for pair in members.pairs_across(one, other)),
-    ]
-    if not pairs:
-        return np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64)
-    ordered = np.unique(np.sort(np.array(pairs, dtype=np.int64), axis=1), axis=0)
-    distances = _distance(fingerprints, ordered[:, 0], ordered[:, 1])
-    order = np.argsort(distances, kind="stable")
-    return ordered[order], distances[order]
+    nearest = _Nearest(len(fingerprints))
+    with progress_bar(disable=len(fingerprints) < 2) as bar:
+        for first, second in bar.track(_ORDERS, description="comparing fingerprints"):
+            _compare(fingerprints, groups, _order(fingerprints, first, second), nearest)
+    return nearest.pairs()
 
 
-def similarity(first: np.ndarray, second: np.ndarray) -> float:
-    """How alike two slices are in detail: the correlation of what is left when a blurred copy is subtracted.
+class _Nearest:
+    """The nearest partners of N slices, of those that were offered."""
 
-    Noise and fine anatomy are a scan's own, so the correlation is high only for one and the same picture, also when it
-    was compressed, resampled or shifted in HU. It is taken where neither slice is black or white in the brain window.
+    def __init__(self, count: int) -> None:
+        self.partners = np.full((count, MOST_PARTNERS), _NOBODY, dtype=np.int32)
+        self.distances = np.full((count, MOST_PARTNERS), MAX_DISTANCE + 1, dtype=np.int16)
 
-    Args:
-        first: uint8 (H,W).
-        second: the same shape.
+    def offer(self, slices: np.ndarray, partners: np.ndarray, distances: np.ndarray) -> None:
+        """One partner for each of these different slices (k,); it takes the place of a farther one."""
+        farthest = self.distances[slices].argmax(axis=1)
+        useful = distances < self.distances[slices, farthest]
+        useful &= (self.partners[slices] != partners[:, None]).all(axis=1)
+        places = slices[useful], farthest[useful]
+        self.partners[places], self.distances[places] = partners[useful], distances[useful]
 
-    Returns:
-        -1 to 1; 0 where the slices show too little in common to tell.
-    """
-    shown = [(slice_ > 0) & (slice_ < 255) for slice_ in (first, second)]
-    shared, either = shown[0] & shown[1], shown[0] | shown[1]
-    if shared.sum() < max(_MIN_SHARED_PX, _MIN_SHARED_SHARE * either.sum()):
-        return 0.0
-    details = [_detail(slice_, shared)[shared] for slice_ in (first, second)]
-    spread = [float(detail.std()) for detail in details]
-    if min(spread) == 0:
-        return 0.0
-    centred = [detail - detail.mean() for detail in details]
-    return float((centred[0] * centred[1]).mean() / (spread[0] * spread[1]))
-
-
-def _detail(plane: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """What a blur that sees only the pixels `where` leaves: the skull beside them, alike in all heads, stays out."""
-    values, weight = np.where(where, plane, 0).astype(np.float64), where.astype(np.float64)
-    blurred = ndimage.gaussian_filter(values, _DETAIL_SIGMA_PX)
-    return values - blurred / np.maximum(ndimage.gaussian_filter(weight, _DETAIL_SIGMA_PX), 1e-9)
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """All of them once: see `near_pairs`."""
+        slices, places = np.nonzero(self.partners != _NOBODY)
+        partners = self.partners[slices, places].astype(np.int64)
+        codes = np.minimum(slices, partners) * len(self.partners) + np.maximum(slices, partners)
+        codes, kept = np.unique(codes, return_index=True)
+        distances = self.distances[slices, places][kept].astype(np.int64)
+        order = np.argsort(distances, kind="stable")
+        return np.stack(np.divmod(codes[order], max(1, len(self.partners))), axis=1), distances[order]
 
 
-class _Members:
-    """The slices of every fingerprint: the first of each group, in ascending order."""
-
-    def __init__(self, entry_of: np.ndarray, groups: np.ndarray) -> None:
-        """`entry_of` (N,) is each slice's fingerprint, `groups` (N,) its group."""
-        firsts = np.unique(entry_of * (np.int64(groups.max()) + 1) + groups, return_index=True)[1]
-        firsts.sort()
-        self.slices = firsts[np.argsort(entry_of[firsts], kind="stable")]
-        self.starts = np.searchsorted(entry_of[self.slices], np.arange(entry_of.max() + 2))
-        self.groups = groups
-
-    def __getitem__(self, entry: int) -> np.ndarray:
-        return self.slices[self.starts[entry] : self.starts[entry + 1]]
-
-    def pairs_within(self) -> Iterator[tuple[int, int]]:
-        """The first slice of a fingerprint with each other one."""
-        for entry in np.flatnonzero(np.diff(self.starts) > 1).tolist():
-            first, *others = self[entry].tolist()
-            yield from ((first, other) for other in others)
-
-    def pairs_across(self, one: int, other: int) -> Iterator[tuple[int, int]]:
-        """Slices of one fingerprint with those of another, where their groups differ."""
-        for first in self[one][:_MOST_PER_FINGERPRINT].tolist():
-            for second in self[other][:_MOST_PER_FINGERPRINT].tolist():
-                if self.groups[first] != self.groups[second]:
-                    yield first, second
+def _order(fingerprints: np.ndarray, first: int, second: int) -> np.ndarray:
+    """The slices (N,) sorted by two bands and, where these agree, by the two after them."""
+    bands = fingerprints.view(np.uint16).reshape(-1, 16)
+    keys = np.zeros(len(fingerprints), dtype=np.uint64)
+    for band in (first, second, (second + 1) % 16, (second + 2) % 16):
+        keys = keys << np.uint64(_BAND_BITS) | bands[:, band]
+    return np.argsort(keys, kind="stable")
 
 
-def _bucket_pairs(bands: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields positions (first, second) of entries that share a bucket, a step of one table at a time."""
-    wide = bands.astype(np.uint32)
-    for one, other in combinations(range(wide.shape[1]), 2):
-        keys = wide[:, one] << np.uint32(_BAND_BITS) | wide[:, other]
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-        left, step = np.arange(len(keys) - 1), 1
-        while len(left := left[keys[left] == keys[left + step]]):
-            yield order[left], order[left + step]
-            step += 1
-            left = left[left + step < len(keys)]
-
-
-def _close(entries: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(P,2), those of the pairs that are near, smaller position first."""
-    near = _distance(entries, first, second) <= MAX_DISTANCE
-    return np.sort(np.stack([first[near], second[near]], axis=1), axis=1)
-
-
-def _distance(fingerprints: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.bitwise_count(fingerprints[first] ^ fingerprints[second]).sum(axis=1, dtype=np.int64)
+def _compare(fingerprints: np.ndarray, groups: np.ndarray, order: np.ndarray, nearest: _Nearest) -> None:
+    """Compares slices that are up to `_STEPS` places apart in an order (N,)."""
+    words, group = np.ascontiguousarray(fingerprints[order].T), groups[order]  # (4, N), (N,)
+    for step in range(1, min(_STEPS + 1, len(order))):
+        distances = np.bitwise_count(words[:, step:] ^ words[:, :-step]).sum(axis=0, dtype=np.int16)
+        near = np.flatnonzero((distances <= MAX_DISTANCE) & (group[step:] != group[:-step]))
+        one, other = order[near], order[near + step]
+        nearest.offer(one, other, distances[near])
+        nearest.offer(other, one, distances[near])
