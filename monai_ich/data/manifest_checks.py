@@ -26,7 +26,7 @@ SPLIT_NAMES = tuple(split.value for split in Split)
 FIRST_DATA_ROW = 2  # the header is row 1 in a spreadsheet
 ROWS_SHOWN = 5  # rows spelled out per fault; a wrong column would otherwise hide every other fault
 # control characters, zero-width ones and marks of direction, line separators, the byte order mark
-_INVISIBLE = r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+INVISIBLE = r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 
 
 def add_row_faults(faults: FaultList, bad: pd.Series, describe: Callable[[int], str], remedy: str = "") -> None:
@@ -145,7 +145,7 @@ def _check_texts(frame: pd.DataFrame, faults: FaultList) -> None:
     """Blanks and invisible characters: two cells that look the same would be two patients, or two hospitals."""
     for name in (column for column in TEXT_COLUMNS if column in frame):
         cells = frame[name]
-        invisible = cells.str.contains(_INVISIBLE, regex=True)
+        invisible = cells.str.contains(INVISIBLE, regex=True)
         if name not in ("image", "mask"):  # a file's name may end in a blank
             invisible |= cells != cells.str.strip()
         expected = "text without blanks at its ends and without line breaks or invisible characters"

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from openpyxl.utils.exceptions import InvalidFileException
 
+from monai_ich.data.manifest_checks import INVISIBLE
 from monai_ich.importers.pseudonyms import Pseudonyms
 from monai_ich.utils.errors import FaultList, ManifestError
 from monai_ich.utils.keys import MARKERS, is_label
@@ -84,9 +85,9 @@ def read_labels(path: Path, pseudonyms: Pseudonyms, columns: Mapping[str, str] |
         {label: _label_cells(table[column], column, faults) for label, column in sources.items()},
         index=table.index,
     )
+    hospital = _hospital_cells(table["hospital"], faults) if "hospital" in table else None
     faults.raise_if_any(ManifestError)
     keys = table[key_column].str.strip()
-    hospital = table["hospital"].str.strip() if "hospital" in table else None
     given = keys != ""
     tokens = keys[given].map(lambda key: pseudonyms.token(level, key))
     frame = values[given].set_axis(pd.Index(tokens), axis=0)
@@ -192,6 +193,18 @@ def _label_columns(
             "Name columns with --column marker=column."
         )
     return {label: column for label, column in sources.items() if column in table}
+
+
+def _hospital_cells(cells: pd.Series, faults: FaultList) -> pd.Series:
+    """Without blanks at the ends. A stray quote makes one cell of many lines, so a wrong one is not shown."""
+    plain = cells.str.strip()
+    wrong = plain[plain.str.contains(INVISIBLE, regex=True)]
+    if len(wrong):
+        faults.add(
+            f"column hospital: {len(wrong)} cells hold line breaks or invisible characters (row {wrong.index[0]} "
+            "first); expected a name. Look for a stray quote before that row, and save the table again."
+        )
+    return plain
 
 
 def _label_cells(cells: pd.Series, column: str, faults: FaultList) -> pd.Series:

@@ -127,6 +127,14 @@ def test_labels_without_a_header_name_nobody(tmp_path: Path) -> None:
     assert PLANTED["PatientID"] not in str(caught.value)
 
 
+def test_a_stray_quote_in_the_labels_shows_no_other_row(tmp_path: Path) -> None:
+    text = f'hospital,hypodensity,PatientID\n1,1,p1\n"1,0,p2\n{PLANTED["PatientID"]}",1,p3\n'
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(ManifestError, match=r"column hospital: 1 cells hold line breaks .* \(row 3 first\)") as caught:
+        read_labels(tmp_path / "labels.csv", PublishedNames())
+    assert PLANTED["PatientID"] not in str(caught.value)
+
+
 @pytest.mark.parametrize("row", ["p1,1,", "p1,1,0", "p1,1,0,0"])
 def test_label_rows_longer_than_the_header_are_not_shifted(tmp_path: Path, row: str) -> None:
     """pandas takes the first cell for a row name then, and a marker's cells come from the next column."""
