@@ -15,7 +15,6 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import pixel_array
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from monai_ich.transforms.decoders import choose_decoder
 from monai_ich.transforms.dicom_lengths import refuse_cut_fragments, refuse_other_length
@@ -126,6 +125,9 @@ def open_dicom(path: Path, pixels: bool = True) -> Dataset:
     """
     with damage_refused(path, "cannot be parsed as DICOM; copy the file again from its source"):
         dataset = _parse(path, pixels)
+        # a DICOMDIR, which every CD has, names its class in the file meta information alone
+        if dataset.file_meta.get("MediaStorageSOPClassUID") == pydicom.uid.MediaStorageDirectoryStorage:
+            dataset.SOPClassUID = pydicom.uid.MediaStorageDirectoryStorage
         if "SOPClassUID" not in dataset and "MediaStorageSOPClassUID" in dataset.file_meta:
             # pydicom gives an empty data set when the file ends within an element
             raise ImageReadError(
@@ -143,8 +145,8 @@ def _known_encoding(dataset: Dataset, path: Path) -> Dataset:
     if "TransferSyntaxUID" not in dataset.file_meta:
         # A bare data set has no file meta information; pydicom found out how it is encoded, but decodes only by UID.
         implicit, little = dataset.original_encoding
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+        explicit = pydicom.uid.ExplicitVRLittleEndian if little else pydicom.uid.ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian if implicit else explicit
     return dataset
 
 

@@ -177,3 +177,10 @@ def test_a_folder_without_ct(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"no slice is left, and 0 entries of .*refused\.csv"):
         import_dicom(request(tmp_path))
     assert not any((tmp_path / "manifests").glob("*"))
+
+
+def test_the_directory_of_a_cd_is_no_fault(tmp_path: Path) -> None:
+    paths, _ = write_study(tmp_path / "export", bleeding_patient(1))
+    shutil.copy(get_testdata_file("DICOMDIR"), tmp_path / "export" / "DICOMDIR")
+    result = import_dicom(request(tmp_path))
+    assert (result.slices, result.refused) == (len(paths), ())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +34,16 @@ def test_sorted_by_position_and_placed_as_itk_does(
     array, meta = reader.get_data(reader.read(tmp_path / "ct"))
     np.testing.assert_array_equal(stack.pixels, array.T)
     np.testing.assert_allclose(stack.source_affine_ras_mm, meta["affine"], atol=1e-6)
+
+
+def test_the_directory_of_a_cd_is_passed_over(
+    tmp_path: Path, ct_object: SimpleNamespace, write_series: Callable[..., list[Path]]
+) -> None:
+    write_series(tmp_path / "ct", ct_object.hu)
+    shutil.copy(get_testdata_file("DICOMDIR"), tmp_path / "DICOMDIR")
+    np.testing.assert_array_equal(read_series(tmp_path).pixels, ct_object.hu)
+    with pytest.raises(ImageReadError, match="DICOMDIR: expected Modality CT, got none"):
+        read_series(tmp_path / "DICOMDIR")
 
 
 def test_tilted_gantry_shears_the_slice_direction(
