@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,7 +189,9 @@ class Evaluation:
             table.add_row(name, *(_number(metrics.get(metric)) for metric in shown.values()))
         console.print(table)
         console.print(f"\nweights, predictions, figures and metrics: {self.output.path}", soft_wrap=True)
-        console.print(f"tracked in {self.tracker.tracking_uri}; look at it with: mlflow ui", soft_wrap=True)
+        console.print(
+            f"tracked in {self.tracker.tracking_uri}; look at it with: {sys.executable} -m mlflow ui", soft_wrap=True
+        )
 
 
 def evaluate(evaluation: Evaluation) -> None:
@@ -204,6 +208,6 @@ def evaluate(evaluation: Evaluation) -> None:
 
 
 def _number(value: float | None) -> str:
-    if value is None:
+    if value is None or math.isnan(value):  # not computed, or not defined: an IoU without masks
         return "-"
     return str(value) if isinstance(value, int) else f"{value:.3f}"
