@@ -12,17 +12,21 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 ROOMS = (
-    "apps",
+    "audit",
     "bundle",
     "cli",
     "data",
     "engines",
+    "export",
+    "gradcam",
     "handlers",
     "importers",
-    "inferers",
     "losses",
     "metrics",
     "networks",
+    "phantom",
+    "reading",
+    "table",
     "transforms",
     "utils",
     "visualize",

@@ -15,7 +15,9 @@ import pytest
 from monai.bundle import run as run_bundle
 from support import PATIENT, ROOT, TINY
 
-from monai_ich.data import PhantomSpec, generate_phantom
+from monai_ich.phantom import PhantomSpec, generate_phantom
+
+pytest_plugins = ["ct_file_fixtures"]
 
 # A shell starts background jobs with Ctrl-C ignored, which every process below inherits; tests press it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,21 +13,25 @@ import monai_ich
 
 PACKAGE = Path(monai_ich.__file__).parent
 FLOORS = {
-    "utils": 1,
+    "utils": 0,
+    "reading": 1,
     "networks": 2,
     "losses": 2,
     "transforms": 2,
     "data": 2,
     "metrics": 2,
     "visualize": 2,
-    "inferers": 2,
     "engines": 2,
-    "bundle": 3,
     "handlers": 3,
     "importers": 3,
-    "apps": 4,
-    "cli": 5,
-    "__main__": 6,
+    "phantom": 3,
+    "bundle": 4,
+    "table": 5,
+    "export": 5,
+    "audit": 5,
+    "gradcam": 5,
+    "cli": 7,
+    "__main__": 8,
 }
 
 
@@ -53,6 +58,30 @@ def test_rooms_import_only_floors_below(file: Path) -> None:
     assert room in FLOORS, f"{room} has no floor: give it one here and in docs/architecture.md"
     wrong = {other for other in _imported_rooms(file) if other != room and FLOORS[other] >= FLOORS[room]}
     assert not wrong, f"{room} (floor {FLOORS[room]}) imports {sorted(wrong)}"
+
+
+def test_no_two_modules_share_a_name() -> None:
+    names = Counter(file.stem for file in PACKAGE.rglob("*.py") if not file.stem.startswith("__"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    classes = Counter(
+        node.name
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in classes.items() if count > 1] == []
+
+
+def test_no_room_holds_more_than_its_share() -> None:
+    """A room of more than 15 % of the lines is two rooms."""
+    lines = Counter[str]()
+    for file in PACKAGE.rglob("*.py"):
+        lines[_room(file)] += len(file.read_text(encoding="utf-8").splitlines())
+    room, most = lines.most_common(1)[0]
+    assert most <= 0.15 * lines.total(), f"{room} holds {most} of {lines.total()} lines"
 
 
 def test_every_room_can_be_named_in_a_config() -> None:

@@ -55,9 +55,9 @@ def import_dicom(
     workers: _WORKERS = None,
 ) -> None:
     """Import DICOM series of one or several hospitals, with labels and masks."""
-    from monai_ich.apps.importing import parse_columns, report_import
     from monai_ich.importers import Card, DicomRequest, ScanOptions, default_key_file
     from monai_ich.importers import import_dicom as run_import
+    from monai_ich.importers.import_command import parse_columns, report_import
 
     request = DicomRequest(
         source=source,
@@ -83,7 +83,7 @@ def import_dicom(
 def _add_public_set(name: str, about: str) -> None:
     @cli.command(name, help=about)
     def import_set(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
-        from monai_ich.apps.importing import import_public_set
+        from monai_ich.importers.import_command import import_public_set
 
         import_public_set(name, source, manifest, output, workers)
 
@@ -103,7 +103,7 @@ def import_cq500(
     workers: _WORKERS = None,
 ) -> None:
     """Import CQ500: one plain series a case, and the majority of three readers."""
-    from monai_ich.apps.importing import import_public_set
+    from monai_ich.importers.import_command import import_public_set
 
     import_public_set("cq500", source, manifest, output, workers, slices=slices)
 
@@ -115,7 +115,7 @@ def import_locate(
     key_file: _KEY = None,
 ) -> None:
     """Find a file whose path a report shows with [...] in place of what names a patient."""
-    from monai_ich.apps.importing import locate_refused
     from monai_ich.importers import default_key_file
+    from monai_ich.importers.import_command import locate_refused
 
     locate_refused(source, shown, key_file or default_key_file())

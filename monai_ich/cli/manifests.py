@@ -32,7 +32,7 @@ def phantom(
     workers: _WORKERS = None,
 ) -> None:
     """Make the head-CT phantom: 11 hospitals, DICOM series, masks for hospitals 1-4, manifest and truth."""
-    from monai_ich.data import PhantomSpec, generate_phantom
+    from monai_ich.phantom import PhantomSpec, generate_phantom
 
     spec = PhantomSpec() if seed is None else PhantomSpec(seed=seed)
     path = generate_phantom(dataset_dir, manifest, spec, workers=workers)
@@ -86,7 +86,7 @@ def split(
     force: Annotated[bool, typer.Option(help="Replace files that are there already.")] = False,
 ) -> None:
     """Assign a manifest's splits by a protocol, show the counts, and write the result as a new manifest."""
-    from monai_ich.apps.splitting import SplitRequest, split_manifest
+    from monai_ich.data.splits.split_command import SplitRequest, split_manifest
 
     numbers = {"test_fraction": test_fraction, "val_fraction": val_fraction, "folds": folds, "fold": fold}
     hospitals = {"held_out": _listed(held_out), "train_hospitals": _listed(train_hospitals)}
@@ -112,7 +112,7 @@ def check(
     dataset_dir: _DATASET_DIR = None,
 ) -> None:
     """Check a manifest as training would, and show its counts."""
-    from monai_ich.apps.checking import check_manifest
+    from monai_ich.data.manifest_summary import check_manifest
 
     check_manifest(manifest, marker, dataset_dir)
 
@@ -129,7 +129,7 @@ def audit(
     workers: _WORKERS = None,
 ) -> None:
     """Audit a manifest: leaks, shortcuts, imbalance, masks, power. Exit status 2: fatal; 1: warnings with --strict."""
-    from monai_ich.apps.audit.command import AuditRequest, audit_manifest
+    from monai_ich.audit.manifest_audit import AuditRequest, audit_manifest
 
     request = AuditRequest(manifest, marker, dataset_dir, pixels, pictures, strict, cache_dir, workers)
     raise typer.Exit(audit_manifest(request))

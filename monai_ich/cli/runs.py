@@ -18,7 +18,7 @@ def predict(
     output_dir: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("predictions"),
 ) -> None:
     """Predict one study with a trained run: probabilities (CSV, JSON), mask (NIfTI) and a picture."""
-    from monai_ich.apps import predict_with_run
+    from monai_ich.bundle import predict_with_run
 
     predict_with_run(run, source, output_dir)
 
@@ -31,8 +31,8 @@ def predict_example(
     output_dir: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("predictions/example"),
 ) -> None:
     """Predict the real head-CT slice that pydicom ships, with the newest complete run."""
-    from monai_ich.apps import predict_with_run
-    from monai_ich.apps.prediction import example_slice, newest_complete_run
+    from monai_ich.bundle import predict_with_run
+    from monai_ich.bundle.prediction import example_slice, newest_complete_run
 
     predict_with_run(newest_complete_run(runs_dir), example_slice(), output_dir)
 
@@ -57,8 +57,8 @@ def gradcam(
     against: Annotated[bool, typer.Option("--against", help="What speaks against the marker.")] = False,
 ) -> None:
     """Show where a run's classifier looks (the paper's Figure 4): pictures, and the heat inside the haematoma."""
-    from monai_ich.apps.gradcam.command import GradCAMRequest, explain_run
-    from monai_ich.apps.gradcam.network import GradCAMChoice
+    from monai_ich.gradcam.explainer import GradCAMChoice
+    from monai_ich.gradcam.run_explanation import GradCAMRequest, explain_run
 
     choice = GradCAMChoice(head, marker, layer, method, against)
     explain_run(GradCAMRequest(run, source, output_dir, slices, choice))
@@ -89,8 +89,8 @@ def table(
     train: Annotated[bool, typer.Option(help="--no-train: only the table, from saved predictions.")] = True,
 ) -> None:
     """Train the paper's Table 1 for your data, resumably, and write it with intervals, differences and warnings."""
-    from monai_ich.apps.table.command import TableRequest, make_table
-    from monai_ich.apps.table.results import Analysis
+    from monai_ich.table.table1 import TableRequest, make_table
+    from monai_ich.table.table_results import Analysis
 
     analysis = Analysis(reference, seg_reference, marker, resamples)
     request = TableRequest(output_dir, rows or (), seeds, bundle, manifest, recipe, settings or (), analysis, train)
@@ -108,6 +108,6 @@ def export(
     force: Annotated[bool, typer.Option(help="Replace a bundle that is there already.")] = False,
 ) -> None:
     """Export a run to share it: a MONAI bundle with TorchScript, ONNX and a model card, as folder and zip."""
-    from monai_ich.apps import export_run
+    from monai_ich.export import export_run
 
     export_run(run, output, manifest=manifest, version=version, force=force)

@@ -4,16 +4,15 @@
 from monai_ich.data.datasets import SliceDataset
 from monai_ich.data.manifest import (
     Manifest,
-    SliceTable,
+    UnsplitManifest,
     dataset_directory,
     read_manifest,
-    read_slices,
+    read_unsplit,
     refresh_card,
     split_names,
     test_splits,
     write_manifest,
 )
-from monai_ich.data.phantom import PhantomSpec, generate_phantom
 from monai_ich.data.samplers import Draw, EpochSampler, ShardSampler
 from monai_ich.data.splits import (
     PROTOCOLS,
@@ -32,21 +31,19 @@ __all__ = [
     "Draw",
     "EpochSampler",
     "Manifest",
-    "PhantomSpec",
     "ShardSampler",
     "SliceDataset",
     "SliceStore",
-    "SliceTable",
+    "UnsplitManifest",
     "check_patients_apart",
     "dataset_directory",
-    "generate_phantom",
     "hospital_protocol",
     "kfold_protocol",
     "paper_protocol",
     "patient_protocol",
     "protocol_counts",
     "read_manifest",
-    "read_slices",
+    "read_unsplit",
     "refresh_card",
     "shared_patients",
     "split_names",

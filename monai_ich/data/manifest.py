@@ -52,7 +52,7 @@ class Manifest:
 
 
 @dataclass(frozen=True, eq=False)
-class SliceTable:
+class UnsplitManifest:
     """A manifest's slices before a protocol assigns their splits.
 
     Attributes:
@@ -102,7 +102,7 @@ def read_manifest(
     return Manifest(typed_frame(frame), card, path, directory, digest)
 
 
-def read_slices(csv_path: Path | str) -> SliceTable:
+def read_unsplit(csv_path: Path | str) -> UnsplitManifest:
     """Reads a manifest whose splits are to be assigned: every cell but those of `split` is checked.
 
     Training reads with `read_manifest`, whose checks include the splits, the files, and the card. Here the card's hash
@@ -119,7 +119,7 @@ def read_slices(csv_path: Path | str) -> SliceTable:
     frame = _known_columns(path, data, faults)
     checks.check_cells(frame.drop(columns="split", errors="ignore"), faults)
     faults.raise_if_any(ManifestError)
-    return SliceTable(typed_frame(frame.assign(split="")), card)
+    return UnsplitManifest(typed_frame(frame.assign(split="")), card)
 
 
 def write_manifest(

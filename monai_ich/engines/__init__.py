@@ -1,6 +1,7 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """What MONAI's trainers and evaluators need to handle several tasks, and several processes."""
 
+from monai_ich.engines.autocast import AutocastInferer
 from monai_ich.engines.batches import prepare_multitask_batch
 from monai_ich.engines.distributed import (
     init_distributed,
@@ -14,6 +15,7 @@ from monai_ich.engines.schedules import LR_FACTOR, parameter_groups, poly_learni
 
 __all__ = [
     "LR_FACTOR",
+    "AutocastInferer",
     "init_distributed",
     "parameter_groups",
     "per_process_batch_size",

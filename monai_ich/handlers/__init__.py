@@ -2,10 +2,10 @@
 """Adapters between ignite engines and the rest: metrics, checkpoints, MLflow and progress."""
 
 from monai_ich.handlers.checkpoints import Checkpoints, load_weights
+from monai_ich.handlers.iteration import DivergedError, EpochLosses, EpochSeed, GradientNormLimit, PolyLearningRate
 from monai_ich.handlers.mlflow import MLflowTracker, MLflowTraining
 from monai_ich.handlers.predictions import PredictionMetrics
 from monai_ich.handlers.progress import TrainingProgress
-from monai_ich.handlers.training import DivergedError, EpochLosses, EpochSeed, GradientNormLimit, PolyLearningRate
 
 __all__ = [
     "Checkpoints",

@@ -4,7 +4,7 @@
 from monai_ich.importers.assembly import Card, ImportResult
 from monai_ich.importers.dicom import DicomRequest, import_dicom
 from monai_ich.importers.dicom_sets import import_cq500, import_rsna
-from monai_ich.importers.labels import read_labels
+from monai_ich.importers.label_tables import read_labels
 from monai_ich.importers.physionet import import_physionet
 from monai_ich.importers.pseudonyms import Pseudonyms, default_key_file, load_key
 from monai_ich.importers.redaction import locate

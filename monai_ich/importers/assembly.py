@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from monai_ich.data import write_manifest
-from monai_ich.importers.labels import Labels, apply_labels, unused_rows
-from monai_ich.importers.progress import Refusal, printable
+from monai_ich.importers.item_records import Refusal, printable
+from monai_ich.importers.label_tables import Labels, apply_labels, unused_rows
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_file
 from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS
@@ -56,7 +56,7 @@ class ImportResult:
     notes: tuple[str, ...]
 
 
-class SliceTable:
+class ImportedSlices:
     """Collects the manifest's rows column by column: a dict a row would take ten times the memory."""
 
     def __init__(self, labels: Sequence[str] = ()) -> None:

@@ -15,14 +15,14 @@ from monai_ich.importers.assembly import (
     PROGRESS_FOLDER,
     SERIES_FILE,
     Card,
+    ImportedSlices,
     ImportResult,
-    SliceTable,
     fill_hospital,
     finish,
 )
-from monai_ich.importers.labels import POSITIVES, Labels, read_labels
+from monai_ich.importers.item_records import Records, Refusal, do_items
+from monai_ich.importers.label_tables import POSITIVES, Labels, read_labels
 from monai_ich.importers.mask_files import MaskFinder
-from monai_ich.importers.progress import Records, Refusal, do_items
 from monai_ich.importers.pseudonyms import Pseudonyms, load_key
 from monai_ich.importers.redaction import Redactor
 from monai_ich.importers.scanning import ScanOptions, chunks, scan_chunk
@@ -239,7 +239,7 @@ def import_series(
     output = request.output.resolve()
     records = Records(output / PROGRESS_FOLDER / "series")
     pseudonyms = items[0].redactor.pseudonyms if items else Pseudonyms(b"")
-    table, series = SliceTable(), []
+    table, series = ImportedSlices(), []
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
     for item, result in do_items(read_series_item, items, records, "reading series", request.workers):
         refused.extend(Refusal(**entry) for entry in result["refused"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monai_ich.importers.pseudonyms import Pseudonyms
-from monai_ich.transforms.volumes import is_volume
+from monai_ich.reading.volumes import is_volume
 
 PICTURE_SUFFIXES = (".png", ".npy")
 

@@ -11,10 +11,10 @@ import numpy as np
 from scipy import ndimage
 
 from monai_ich.importers.pictures import read_array, read_picture
-from monai_ich.transforms.dicom_frames import Frame
-from monai_ich.transforms.geometry import volume_shape
-from monai_ich.transforms.reading import as_mask, frames_affine
-from monai_ich.transforms.volumes import read_volume
+from monai_ich.reading.dicom_frames import Frame
+from monai_ich.reading.geometry import volume_shape
+from monai_ich.reading.slice_reading import as_mask, frames_affine
+from monai_ich.reading.volumes import read_volume
 from monai_ich.utils.errors import ImageReadError
 
 # How far a pixel may lie from a voxel of its mask, in voxels: affines agree only after rounding.

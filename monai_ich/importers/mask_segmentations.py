@@ -13,8 +13,8 @@ from pydicom.uid import UID, SegmentationStorage
 
 from monai_ich.importers.mask_grids import GRID_TOLERANCE, Masks, MaskVolume, PlacedMasks, slice_step_mm
 from monai_ich.importers.series_slices import Slice
-from monai_ich.transforms.dicom_frames import Frame, damage_refused, decode_frames, describe_frames, open_dicom
-from monai_ich.transforms.reading import frames_affine
+from monai_ich.reading.dicom_frames import Frame, damage_refused, decode_frames, describe_frames, open_dicom
+from monai_ich.reading.slice_reading import frames_affine
 from monai_ich.utils.errors import ImageReadError
 
 # Label Map Segmentation Storage (DICOM 2024d), which pydicom 3.0 does not name.

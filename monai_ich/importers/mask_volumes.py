@@ -21,8 +21,8 @@ from monai_ich.importers.mask_grids import (
     read_mask_volume,
     slice_step_mm,
 )
-from monai_ich.transforms.dicom_frames import Frame
-from monai_ich.transforms.reading import frames_affine
+from monai_ich.reading.dicom_frames import Frame
+from monai_ich.reading.slice_reading import frames_affine
 from monai_ich.utils.errors import ImageReadError
 
 # A mask on a grid of its own was made from the whole series. One that has less than these shares of it belongs to

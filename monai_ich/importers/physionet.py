@@ -11,8 +11,8 @@ import nibabel as nib
 import numpy as np
 
 from monai_ich.importers.assembly import Card, ImportResult
+from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.pictures import read_picture
-from monai_ich.importers.progress import Refusal
 from monai_ich.importers.public_tables import REMEDY, read_public_table, whole_numbers
 from monai_ich.importers.volume_items import ANY, SUBTYPES, PublicRequest, VolumeItem, import_volumes
 from monai_ich.utils.errors import ConfigurationError, ImageReadError

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from monai_ich.importers.labels import CSV_ERRORS, even_rows
+from monai_ich.importers.label_tables import CSV_ERRORS, even_rows
 from monai_ich.utils.errors import ConfigurationError
 
 REMEDY = "Take the table of the release."

@@ -12,9 +12,9 @@ from pathlib import Path
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
-from monai_ich.importers.progress import printable
+from monai_ich.importers.item_records import printable
 from monai_ich.importers.pseudonyms import Pseudonyms
-from monai_ich.transforms.dicom_frames import DECODE_ERRORS
+from monai_ich.reading.dicom_frames import DECODE_ERRORS
 
 _NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "ResponsiblePerson")
 _NUMBERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "AdmissionID")

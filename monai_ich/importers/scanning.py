@@ -15,12 +15,12 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from monai_ich.importers.item_records import Refusal, refusal, refuse_odd_name, state_of
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
-from monai_ich.importers.progress import Refusal, refusal, refuse_odd_name, state_of
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
-from monai_ich.transforms.dicom_frames import damage_refused, open_dicom, refuse_unless_ct
-from monai_ich.transforms.series import CT_STORAGE, starts_like_dicom
-from monai_ich.transforms.volumes import is_volume
+from monai_ich.reading.dicom_frames import damage_refused, open_dicom, refuse_unless_ct
+from monai_ich.reading.series import CT_STORAGE, starts_like_dicom
+from monai_ich.reading.volumes import is_volume
 from monai_ich.utils.errors import ImageReadError
 
 FILES_A_CHUNK = 400

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from monai_ich.importers.assembly import Card, ImportResult
-from monai_ich.importers.progress import Refusal
+from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.volume_items import ANY, SUBTYPES, PublicRequest, VolumeItem, import_volumes
 
 _INSTANCE = Card(

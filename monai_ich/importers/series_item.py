@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from monai_ich.importers.item_records import Refusal, refusal, state_of
 from monai_ich.importers.mask_files import MaskFiles
-from monai_ich.importers.progress import Refusal, refusal, state_of
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
-from monai_ich.transforms.dicom_frames import open_dicom
+from monai_ich.reading.dicom_frames import open_dicom
 from monai_ich.utils.errors import ImageReadError
 
 GAP_REMEDY = "Copy the missing slices, or accept uneven spacing with --allow-gaps."

@@ -10,13 +10,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.mask_grids import Masks, PlacedMasks, mask_of_picture
 from monai_ich.importers.mask_segmentations import masks_of_segmentation
 from monai_ich.importers.mask_volumes import masks_of_volume
-from monai_ich.importers.progress import Refusal
 from monai_ich.importers.series_item import SeriesItem, refuse_mask
 from monai_ich.importers.series_slices import Slice
-from monai_ich.transforms.reading import frames_affine
+from monai_ich.reading.slice_reading import frames_affine
 from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.files import replace_file
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.mask_grids import PlacedMasks
-from monai_ich.importers.progress import Refusal
 from monai_ich.importers.series_item import SeriesItem, refuse_file, refuse_series
 from monai_ich.importers.series_masks import masks_of_series, write_masks
 from monai_ich.importers.series_slices import Slice, read_slice_file, series_order

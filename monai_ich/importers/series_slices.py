@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from monai_ich.transforms.dicom_frames import Frame, decode_frames, describe_frames, open_dicom
-from monai_ich.transforms.reading import decode_to_values, frames_affine, refuse_unless_alike, refuse_unless_axial
-from monai_ich.transforms.series import SAME_POSITION_MM, refuse_gaps, sort_by_position
+from monai_ich.reading.dicom_frames import Frame, decode_frames, describe_frames, open_dicom
+from monai_ich.reading.series import SAME_POSITION_MM, refuse_gaps, sort_by_position
+from monai_ich.reading.slice_reading import decode_to_values, frames_affine, refuse_unless_alike, refuse_unless_axial
 
 
 @dataclass(frozen=True, eq=False)

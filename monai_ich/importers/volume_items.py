@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from monai_ich.importers.assembly import PROGRESS_FOLDER, Card, ImportResult, SliceTable, finish
-from monai_ich.importers.progress import Records, Refusal, do_items, refusal, refuse_odd_name, state_of
+from monai_ich.importers.assembly import PROGRESS_FOLDER, Card, ImportedSlices, ImportResult, finish
+from monai_ich.importers.item_records import Records, Refusal, do_items, refusal, refuse_odd_name, state_of
 from monai_ich.importers.pseudonyms import PublishedNames
-from monai_ich.transforms import LoadSlicesd, read_slices
-from monai_ich.transforms.geometry import find_reorientation, volume_shape
-from monai_ich.transforms.volumes import read_volume
+from monai_ich.reading import read_slices
+from monai_ich.reading.geometry import find_reorientation, volume_shape
+from monai_ich.reading.volumes import read_volume
+from monai_ich.transforms import LoadSlicesd
 from monai_ich.utils.errors import ConfigurationError, ImageReadError
 
 # One vocabulary for all public sets, so that a network trained on one can be tested on another.
@@ -164,7 +165,7 @@ def import_volumes(
 ) -> ImportResult:
     """Reads every volume and writes the manifest; `convert` first makes volumes of what is published otherwise."""
     output = request.output.resolve()
-    table, said, left_out = SliceTable(labels), list(notes), list(refused)
+    table, said, left_out = ImportedSlices(labels), list(notes), list(refused)
     records = Records(output / PROGRESS_FOLDER / "volumes")
     series, contradicting = [], 0
     read = partial(read_volume_item, convert=convert)

@@ -1,9 +1,9 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """Floor 2: the paper's losses (equations 1 to 5), exact for partly annotated batches and over several processes."""
 
-from monai_ich.losses.multitask import PAPER_WEIGHTS, MultiTaskLoss, paper_weights
+from monai_ich.losses.multitask_loss import PAPER_WEIGHTS, MultiTaskLoss, paper_weights
 from monai_ich.losses.reduction import global_mean, sum_over_ranks
-from monai_ich.losses.tasks import ClassificationLoss, ReconstructionLoss, SegmentationLoss
+from monai_ich.losses.task_losses import ClassificationLoss, ReconstructionLoss, SegmentationLoss
 
 __all__ = [
     "PAPER_WEIGHTS",

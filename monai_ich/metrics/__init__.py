@@ -2,8 +2,6 @@
 """Floor 2: metrics as pure functions over arrays, the table of predictions, and comparisons with intervals."""
 
 from monai_ich.metrics.aligned import AlignedPredictions, align_predictions
-from monai_ich.metrics.attribute_probe import ProbeResult, attribute_probe
-from monai_ich.metrics.canary import CanaryResult, is_recognised, permutation_canary
 from monai_ich.metrics.classification import CLASSIFICATION_METRICS, classification_metrics, multilabel_metrics
 from monai_ich.metrics.comparison import (
     COMPARED_METRICS,
@@ -15,7 +13,7 @@ from monai_ich.metrics.comparison import (
 )
 from monai_ich.metrics.delong import AUCDifference, auc_covariance, compare_aucs, structural_components
 from monai_ich.metrics.detectable import hanley_mcneil_variance, minimum_detectable_auc_difference
-from monai_ich.metrics.localisation import ceiling_share, energy_share, pointing_hits, uniform_share
+from monai_ich.metrics.prediction_table import PredictionTable
 from monai_ich.metrics.resampling import (
     bootstrap_p_value,
     holm_correction,
@@ -26,42 +24,32 @@ from monai_ich.metrics.resampling import (
     weighted_iou,
 )
 from monai_ich.metrics.segmentation import segmentation_counts, segmentation_metrics
-from monai_ich.metrics.table import PredictionTable
 
 __all__ = [
     "CLASSIFICATION_METRICS",
     "COMPARED_METRICS",
     "AUCDifference",
     "AlignedPredictions",
-    "CanaryResult",
     "Difference",
     "Estimate",
     "PatientBootstrap",
     "PredictionTable",
-    "ProbeResult",
     "align_predictions",
-    "attribute_probe",
     "auc_covariance",
     "bootstrap_p_value",
-    "ceiling_share",
     "classification_metrics",
     "compare_aucs",
-    "energy_share",
     "gap_between",
     "hanley_mcneil_variance",
     "holm_correction",
-    "is_recognised",
     "minimum_detectable_auc_difference",
     "multilabel_metrics",
     "paired_for_gap",
     "percentile_interval",
-    "permutation_canary",
-    "pointing_hits",
     "resample_counts",
     "segmentation_counts",
     "segmentation_metrics",
     "structural_components",
-    "uniform_share",
     "weighted_auc",
     "weighted_classification_metrics",
     "weighted_iou",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from monai_ich.metrics.table import LABEL, PROBABILITY, PredictionTable
+from monai_ich.metrics.prediction_table import LABEL, PROBABILITY, PredictionTable
 from monai_ich.utils.errors import ComparisonError, FaultList
 from monai_ich.utils.keys import Key
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """Encoders that return a pyramid, heads that read it, networks made of them, and pretrained weights."""
 
-from __future__ import annotations
-
 from monai_ich.networks.attention import FusedWindowAttention
 from monai_ich.networks.builders import mtl_swin_unet, swin_encoder
 from monai_ich.networks.cnn_builders import efficientnet_encoder, resnet_classifier, resnet_encoder, unet_segmenter
@@ -10,8 +8,8 @@ from monai_ich.networks.efficientnet import EfficientNetPyramid
 from monai_ich.networks.heads import ClassificationHead, PatchExpanding, SwinDecoder
 from monai_ich.networks.joint import JointEncoder, load_segmentation_encoder
 from monai_ich.networks.joint_builders import joint_learning, joint_swin
-from monai_ich.networks.layouts import EncoderWeights, WeightFamily
-from monai_ich.networks.multitask import HeadOutput, MultiTaskNet
+from monai_ich.networks.layouts.family import EncoderWeights, WeightFamily
+from monai_ich.networks.multitask_net import HeadOutput, MultiTaskNet
 from monai_ich.networks.pretrained import KNOWN_WEIGHTS, LoadReceipt, load_pretrained_encoder
 from monai_ich.networks.resnet import ResNetPyramid
 from monai_ich.networks.sizes import SWIN_SIZES, SwinSize

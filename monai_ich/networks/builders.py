@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from monai_ich.networks.heads import ClassificationHead, SwinDecoder
-from monai_ich.networks.multitask import MultiTaskNet
+from monai_ich.networks.multitask_net import MultiTaskNet
 from monai_ich.networks.pretrained import load_pretrained_encoder
 from monai_ich.networks.sizes import SWIN_SIZES, look_up_size
 from monai_ich.networks.swin import SwinEncoder

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monai_ich.networks.builders import SEG_CLASSES, check_num_markers, classification_head
 from monai_ich.networks.efficientnet import EfficientNetPyramid
-from monai_ich.networks.multitask import MultiTaskNet
+from monai_ich.networks.multitask_net import MultiTaskNet
 from monai_ich.networks.pretrained import load_pretrained_encoder
 from monai_ich.networks.resnet import ResNetPyramid
 from monai_ich.networks.sizes import EFFICIENTNET_SIZES, RESNET_SIZES, UNET_SIZES, look_up_size

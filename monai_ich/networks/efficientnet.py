@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from monai_ich.networks.inputs import prepare_images
 from monai_ich.networks.layouts import WeightFamily
-from monai_ich.networks.layouts.efficientnet import EFFICIENTNET, TENSORFLOW, TORCHVISION
+from monai_ich.networks.layouts.efficientnet_layouts import EFFICIENTNET, TENSORFLOW, TORCHVISION
 from monai_ich.utils.errors import ConfigurationError, did_you_mean
 
 # Table 1 of the paper (b0): repeats, kernel, stride, expansion, channels in and out, squeeze ratio.

@@ -11,7 +11,7 @@ from torch import nn
 from monai_ich.networks.builders import check_num_markers, classification_head, swin_encoder
 from monai_ich.networks.cnn_builders import efficientnet_encoder
 from monai_ich.networks.joint import JointEncoder, load_segmentation_encoder
-from monai_ich.networks.multitask import MultiTaskNet
+from monai_ich.networks.multitask_net import MultiTaskNet
 from monai_ich.networks.pretrained import load_pretrained_encoder
 from monai_ich.networks.sizes import SWIN_SIZES, UNET_SIZES, WAVELET_SIZES, look_up_size
 from monai_ich.networks.unet import UNetPyramid

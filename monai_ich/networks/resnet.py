@@ -11,7 +11,7 @@ from torch import Tensor
 
 from monai_ich.networks.inputs import prepare_images
 from monai_ich.networks.layouts import WeightFamily
-from monai_ich.networks.layouts.resnet import RESNET
+from monai_ich.networks.layouts.resnet_layouts import RESNET
 
 EXPANSION = {"basic": 1, "bottleneck": 4}  # channels that a block puts out, per plane
 

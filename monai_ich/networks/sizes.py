@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from monai_ich.networks.layouts.efficientnet import TENSORFLOW, TORCHVISION
+from monai_ich.networks.layouts.efficientnet_layouts import TENSORFLOW, TORCHVISION
 from monai_ich.utils.errors import ConfigurationError, did_you_mean
 
 Size = TypeVar("Size")

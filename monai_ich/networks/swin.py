@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from monai_ich.networks.attention import FusedWindowAttention, fitted_window, shift_mask
 from monai_ich.networks.inputs import prepare_images
 from monai_ich.networks.layouts import WeightFamily
-from monai_ich.networks.layouts.swin import SWIN
+from monai_ich.networks.layouts.swin_layouts import SWIN
 
 
 class ShiftedWindowBlock(SwinTransformerBlock):

@@ -1,50 +1,23 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """Floor 2: reading CT slices in one orientation, HU window, resizing, joint augmentation."""
 
-from monai_ich.transforms.acquisition import ACQUISITION_ATTRIBUTES, has_header, read_acquisition
-from monai_ich.transforms.geometry import Reorientation, SliceStack
 from monai_ich.transforms.intensity import HUWindowd, window_bounds_hu
 from monai_ich.transforms.loading import LoadSlicesd, SliceGroupError
-from monai_ich.transforms.reading import read_slices
 from monai_ich.transforms.resizing import FitSquared, SourceVolume, check_image_size, to_source_geometry
 from monai_ich.transforms.right_angle import RandRightAngleFlipd, rotate_and_flip
 from monai_ich.transforms.rotation import RandSmallRotationd, rotation_grid
-from monai_ich.transforms.series import read_series
-from monai_ich.transforms.slice_features import (
-    FEATURES,
-    PICTURES,
-    THUMBNAIL_SIDE,
-    PixelCount,
-    SliceFeaturesd,
-    SlicePictured,
-    fingerprints,
-)
 from monai_ich.transforms.unshearing import is_sheared, unshear
 
 __all__ = [
-    "ACQUISITION_ATTRIBUTES",
-    "FEATURES",
-    "PICTURES",
-    "THUMBNAIL_SIDE",
     "FitSquared",
     "HUWindowd",
     "LoadSlicesd",
-    "PixelCount",
     "RandRightAngleFlipd",
     "RandSmallRotationd",
-    "Reorientation",
-    "SliceFeaturesd",
     "SliceGroupError",
-    "SlicePictured",
-    "SliceStack",
     "SourceVolume",
     "check_image_size",
-    "fingerprints",
-    "has_header",
     "is_sheared",
-    "read_acquisition",
-    "read_series",
-    "read_slices",
     "rotate_and_flip",
     "rotation_grid",
     "to_source_geometry",

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from monai.transforms import MapTransform
 
-from monai_ich.transforms.geometry import SliceStack
-from monai_ich.transforms.reading import Kind, read_slices
+from monai_ich.reading.geometry import SliceStack
+from monai_ich.reading.slice_reading import Kind, read_slices
 from monai_ich.utils.errors import FaultList, ImageReadError
 from monai_ich.utils.keys import Key
 

@@ -12,7 +12,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Resize, ResizeWithPadOrCrop
 from monai.utils import ensure_tuple_rep
 
-from monai_ich.transforms.geometry import SliceStack, volume_shape
+from monai_ich.reading.geometry import SliceStack, volume_shape
 from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.keys import Key
 

@@ -19,11 +19,13 @@ from bench_loading import milliseconds, write_study
 from bench_manifest import RSNA_SLICES, table
 from monai.transforms import Compose
 
-from monai_ich.apps.audit.command import AuditRequest, audit_manifest
+from monai_ich.audit.manifest_audit import AuditRequest, audit_manifest
+from monai_ich.audit.near_duplicates import near_pairs
+from monai_ich.audit.slice_features import SliceFeaturesd, SlicePictured
+from monai_ich.audit.slice_similarity import similarity
 from monai_ich.data import read_manifest, write_manifest
-from monai_ich.data.audit import near_pairs, similarity
 from monai_ich.data.store import plain_tensors
-from monai_ich.transforms import LoadSlicesd, SliceFeaturesd, SlicePictured
+from monai_ich.transforms import LoadSlicesd
 
 COPIES = 1000
 WRONG_BITS = (4, 8, 16, 24)  # of a copy's 256; the four take turns

@@ -16,9 +16,10 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from monai_ich.data.audit import FEWEST_CONTENT_SHARE, MAX_DISTANCE, NEAR_IDENTICAL, near_pairs, similarity
-from monai_ich.data.phantom import PhantomSpec, make_patient
-from monai_ich.transforms import THUMBNAIL_SIDE, PixelCount, SliceFeaturesd, SlicePictured
+from monai_ich.audit.near_duplicates import MAX_DISTANCE, near_pairs
+from monai_ich.audit.slice_features import THUMBNAIL_SIDE, PixelCount, SliceFeaturesd, SlicePictured
+from monai_ich.audit.slice_similarity import FEWEST_CONTENT_SHARE, NEAR_IDENTICAL, similarity
+from monai_ich.phantom import PhantomSpec, make_patient
 
 COPIED = 30  # slices, of as many patients
 RANDOM_PAIRS = 2000

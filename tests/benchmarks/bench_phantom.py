@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from monai_ich.data.phantom import TRANSFER_SYNTAXES, PhantomSpec
-from monai_ich.data.phantom.study import make_study
+from monai_ich.phantom import TRANSFER_SYNTAXES, PhantomSpec
+from monai_ich.phantom.study import make_study
 
 STUDIES = 6
 

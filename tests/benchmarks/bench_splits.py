@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from bench_manifest import RSNA_SLICES, table
 
-from monai_ich.apps.splitting import SplitRequest, split_manifest
-from monai_ich.data import PROTOCOLS, read_slices
+from monai_ich.data import PROTOCOLS, read_unsplit
+from monai_ich.data.splits.split_command import SplitRequest, split_manifest
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "paper": {},
@@ -46,7 +46,7 @@ def timed(protocol: str, path: Path, output: Path | None) -> tuple[float, float]
     """Seconds, and peak memory in MiB of this process: of the protocol's function, or of the whole command."""
     started = time.perf_counter()
     if output is None:
-        frame = read_slices(path).frame
+        frame = read_unsplit(path).frame
         started = time.perf_counter()
         PROTOCOLS[protocol](frame, **SETTINGS[protocol])
     else:

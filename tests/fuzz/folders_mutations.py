@@ -13,7 +13,7 @@ import numpy as np
 from image_bases import phantom_series
 from images_mutations import mutate_bytes
 
-from monai_ich.transforms import read_series
+from monai_ich.reading import read_series
 from monai_ich.utils.errors import ImageReadError
 
 ODD_NAMES = ("no_suffix", "IM 1.DCM", "ä ö.dcm", ".hidden.dcm", "a\nb.dcm", "x" * 200, "1.2.840.1", "\udcff.dcm")

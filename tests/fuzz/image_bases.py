@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import EnhancedCTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from monai_ich.data import PhantomSpec, generate_phantom
+from monai_ich.phantom import PhantomSpec, generate_phantom
 
 COMPRESSED = {"j2k": "1.2.840.10008.1.2.4.90", "rle": "1.2.840.10008.1.2.5"}
 SYNTAXES = ("explicit_vr_little_endian", "jpeg_ls_lossless")

@@ -17,7 +17,9 @@ from image_bases import write_bases
 from pydicom.dataelem import DataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from monai_ich.transforms import LoadSlicesd, read_acquisition, read_series, read_slices
+from monai_ich.audit.acquisition import read_acquisition
+from monai_ich.reading import read_series, read_slices
+from monai_ich.transforms import LoadSlicesd
 from monai_ich.utils.errors import ImageReadError
 
 # Attributes that say nothing of pixels or geometry: whatever is in them, the slice is the same.

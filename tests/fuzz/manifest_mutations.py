@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from monai_ich.data import read_manifest, read_slices, refresh_card, write_manifest
+from monai_ich.data import read_manifest, read_unsplit, refresh_card, write_manifest
 from monai_ich.utils.errors import ManifestError, MonaiIchError
 from monai_ich.utils.keys import MARKERS
 
@@ -254,7 +254,7 @@ def judge(path: Path, dataset_dir: Path) -> str:
         Exception: any error that is not the project's own.
     """
     outcomes = [_attempt(lambda: read_manifest(path, dataset_dir=dataset_dir).frame, path)]
-    outcomes.append(_attempt(lambda: read_slices(path).frame, path, splits=False))
+    outcomes.append(_attempt(lambda: read_unsplit(path).frame, path, splits=False))
     if _attempt(lambda: refresh_card(path), path):
         manifest = _manifest_or_none(path)
         if manifest is not None:

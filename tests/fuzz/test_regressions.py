@@ -19,7 +19,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataelem import DataElement
 
 from monai_ich.data import read_manifest, refresh_card
-from monai_ich.transforms import read_series, read_slices
+from monai_ich.reading import read_series, read_slices
 from monai_ich.utils.errors import ImageReadError, ManifestError
 
 CT_SLICE = Path(str(get_testdata_file("CT_small.dcm")))

@@ -18,11 +18,11 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from monai_ich.data import Manifest, read_manifest
-from monai_ich.data.phantom import PhantomSpec, make_patient
-from monai_ich.data.phantom.files import write_mask, write_slice
-from monai_ich.data.phantom.render import PhantomPatient
 from monai_ich.importers import Card, DicomRequest
-from monai_ich.transforms import read_slices
+from monai_ich.phantom import PhantomSpec, make_patient
+from monai_ich.phantom.render import PhantomPatient
+from monai_ich.phantom.study_files import write_mask, write_slice
+from monai_ich.reading import read_slices
 
 SPEC = PhantomSpec(seed=3, slices_per_study=4, matrix=64)
 SLICES = SPEC.slices_per_study or 0

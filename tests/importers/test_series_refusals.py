@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
 
 from monai_ich.importers import ScanOptions, import_dicom
-from monai_ich.importers.progress import Refusal
+from monai_ich.importers.item_records import Refusal
 from monai_ich.utils.errors import ConfigurationError, ManifestError
 
 SHIPPED = Path(get_testdata_file("CT_small.dcm")).parent

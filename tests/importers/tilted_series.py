@@ -13,9 +13,9 @@ import pydicom
 from importer_support import request
 from pydicom.uid import generate_uid
 
-from monai_ich.data.phantom import PhantomSpec, make_patient
-from monai_ich.data.phantom.files import write_slice
 from monai_ich.importers import ImportResult, import_dicom
+from monai_ich.phantom import PhantomSpec, make_patient
+from monai_ich.phantom.study_files import write_slice
 
 SLICES = 14  # enough for a slice step that is 2 % short to be a quarter of a slice off
 HOSPITAL = 2  # tilts its gantry, stores rows from front to back

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import EfficientNetConfig, EfficientNetForImageClassification, EfficientNetModel
 
 from monai_ich.networks import EfficientNetPyramid, efficientnet_encoder, load_pretrained_encoder
-from monai_ich.networks.layouts.efficientnet import EFFICIENTNET, canonical_key
+from monai_ich.networks.layouts.efficientnet_layouts import EFFICIENTNET, canonical_key
 from monai_ich.utils.errors import ConfigurationError, PretrainedWeightsError
 
 SMALL = {"width": 0.5, "depth": 0.5}

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from swin_layouts import SHAPE, build, hugging_face, official, parameters, random_state, timm
 
 from monai_ich.networks import MultiTaskNet, SwinDecoder, load_pretrained_encoder
-from monai_ich.networks.layouts.swin import resample_bias_table
+from monai_ich.networks.layouts.swin_layouts import resample_bias_table
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
 
 from monai_ich.networks import ResNetPyramid, load_pretrained_encoder, resnet_classifier, resnet_encoder
-from monai_ich.networks.layouts.resnet import RESNET
+from monai_ich.networks.layouts.resnet_layouts import RESNET
 from monai_ich.utils.errors import PretrainedWeightsError
 
 SMALL = {"layers": (1, 2, 3, 1), "planes": (4, 8, 16, 24)}

@@ -14,12 +14,12 @@ from pydicom.data import get_testdata_file
 from support import bundle_part
 
 import monai_ich.transforms.loading as loading
+from monai_ich.reading import read_series
 from monai_ich.transforms import (
     FitSquared,
     HUWindowd,
     LoadSlicesd,
     SliceGroupError,
-    read_series,
     to_source_geometry,
     window_bounds_hu,
 )

@@ -13,14 +13,8 @@ from matplotlib.collections import PathCollection
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 
-from monai_ich.visualize import (
-    balance_figure,
-    confusion_figure,
-    pairs_figure,
-    panel_figure,
-    precision_recall_figure,
-    roc_figure,
-)
+from monai_ich.audit.audit_figures import balance_figure, pairs_figure
+from monai_ich.visualize import confusion_figure, panel_figure, precision_recall_figure, roc_figure
 
 LABELS = np.array([0, 0, 1, 1, np.nan])
 SCORES = np.array([0.1, 0.6, 0.4, 0.9, 0.5])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from monai_ich.data.splits.rows import hospital_names, in_order
+from monai_ich.data.splits.protocol_rows import hospital_names, in_order
 from monai_ich.utils.errors import FaultList, did_you_mean
 
 

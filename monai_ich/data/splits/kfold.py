@@ -8,8 +8,8 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from monai_ich.data.splits.outcome import finished
-from monai_ich.data.splits.patients import deal_patients, group_patients
-from monai_ich.data.splits.rows import is_positive, known_sorted, request_faults
+from monai_ich.data.splits.patient_draws import deal_patients, group_patients
+from monai_ich.data.splits.protocol_rows import is_positive, known_sorted, request_faults
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.keys import Split
 

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from monai_ich.data.splits.rows import is_positive
+from monai_ich.data.splits.protocol_rows import is_positive
 from monai_ich.utils.errors import FaultList, ManifestError
 
 

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state, resample
 
 from monai_ich.data.splits.held_out import check_present
 from monai_ich.data.splits.outcome import finished
-from monai_ich.data.splits.rows import hospital_names, is_positive, known_sorted, request_faults
+from monai_ich.data.splits.protocol_rows import hospital_names, is_positive, known_sorted, request_faults
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.keys import Split
 

@@ -11,8 +11,8 @@ from sklearn.utils import check_random_state
 
 from monai_ich.data.splits.held_out import check_hospitals, hold_out, test_name
 from monai_ich.data.splits.outcome import finished
-from monai_ich.data.splits.patients import draw_patients, group_patients
-from monai_ich.data.splits.rows import hospital_names, is_positive, known_sorted, request_faults
+from monai_ich.data.splits.patient_draws import draw_patients, group_patients
+from monai_ich.data.splits.protocol_rows import hospital_names, is_positive, known_sorted, request_faults
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.keys import Split
 

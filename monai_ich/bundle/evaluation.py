@@ -1,0 +1,201 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Evaluates a network on every test set: predictions, metrics, figures and the final table."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from monai.data import DataLoader
+from monai.engines import SupervisedEvaluator
+from monai.inferers import Inferer
+from rich.table import Column, Table
+
+from monai_ich.bundle.run_directory import RunDirectory
+from monai_ich.data import ShardSampler, SliceDataset, SliceStore, test_splits
+from monai_ich.engines import per_process_batch_size, prepare_multitask_batch, rank, world_size
+from monai_ich.handlers import MLflowTracker, PredictionMetrics, load_weights
+from monai_ich.metrics import PredictionTable
+from monai_ich.utils.console import console
+from monai_ich.utils.errors import ManifestError
+from monai_ich.utils.files import replace_json
+from monai_ich.visualize import confusion_figure, panel_figure, precision_recall_figure, roc_figure
+
+# A column of the final table, and the metric that it shows.
+REPORTED = {"n": "n", "positive": "n_positive", "acc": "acc", "prec": "precision", "rec": "recall", "macro-F1": "f1"}
+REPORTED |= {"AUC": "auc", "IoU": "iou", "false alarms": "false_alarms"}
+PANEL_SLICES = 6
+
+
+def test_datasets(slices: SliceStore, markers: Sequence[str]) -> dict[str, SliceDataset]:
+    """Opens every test set of a manifest, by its name.
+
+    Raises:
+        ManifestError: when no row's split begins with `test`.
+    """
+    names = test_splits(slices.frame)
+    if not names:
+        raise ManifestError(
+            "the manifest has no test set: expected at least one split whose name begins with 'test', found "
+            f"{sorted(slices.frame['split'].unique())}."
+        )
+    return {name: SliceDataset(slices, name, markers=markers) for name in names}
+
+
+test_datasets.__test__ = False  # type: ignore[attr-defined]  # pytest would otherwise collect it where it is imported
+
+
+@dataclass
+class Evaluation:
+    """What the test sets say of one checkpoint.
+
+    Attributes:
+        network: gets the checkpoint's weights.
+        datasets: the test sets by name.
+        inferer: as in training.
+        device: where the network is.
+        markers: of the classifier, in the order of its outputs.
+        threshold: the probability from which a slice is positive.
+        batch_size: slices at once, over all processes.
+        num_workers: loader processes.
+        tracker: gets the metrics and figures.
+        output: gets `predictions/`, `figures/` and `results.json`.
+        checkpoint: the weights to evaluate.
+        pictures: further figures, each a function of this evaluation that returns {file name: figure}.
+    """
+
+    network: torch.nn.Module
+    datasets: dict[str, SliceDataset]
+    inferer: Inferer
+    device: torch.device
+    markers: Sequence[str]
+    threshold: float
+    batch_size: int
+    num_workers: int
+    tracker: MLflowTracker
+    output: RunDirectory
+    checkpoint: Path
+    pictures: Sequence[Callable[[Evaluation], dict[str, Figure]]] = ()
+    results: dict[str, dict[str, float]] = field(default_factory=dict)
+    tables: dict[str, PredictionTable] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Loads the checkpoint, evaluates every test set, and writes and tracks what came out.
+
+        Raises:
+            RunDirectoryError: when the checkpoint is missing or of another network.
+        """
+        epoch = load_weights(self.network, Path(self.checkpoint))["epoch"]
+        for name, dataset in self.datasets.items():
+            handler = PredictionMetrics(self.markers, self.threshold)
+            evaluator = self._evaluator(dataset, handler)
+            evaluator.run()
+            self.results[name] = dict(evaluator.state.metrics)
+            assert handler.table is not None  # an evaluator that ran has filled it
+            self.tables[name] = handler.table
+        if rank() == 0:
+            self._write(epoch)
+
+    def _evaluator(self, dataset: SliceDataset, handler: PredictionMetrics) -> SupervisedEvaluator:
+        loader = DataLoader(
+            dataset,
+            batch_size=per_process_batch_size(self.batch_size),
+            sampler=ShardSampler(len(dataset), rank(), world_size()),
+            num_workers=self.num_workers,
+        )
+        return SupervisedEvaluator(
+            device=self.device,
+            val_data_loader=loader,
+            network=self.network,
+            inferer=self.inferer,
+            prepare_batch=prepare_multitask_batch,
+            val_handlers=[handler],
+            decollate=False,
+        )
+
+    def _write(self, epoch: int) -> None:
+        for name, table in self.tables.items():
+            self.tracker.log_artifact(table.to_csv(self.output.predictions / f"{name}.csv"), "predictions")
+            self.tracker.log_metrics({f"{name}_{metric}": v for metric, v in self.results[name].items()}, step=epoch)
+        for name, figure in self._figures().items():
+            path = self.output.figures / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=150)
+            self.tracker.log_artifact(path, "figures")
+        content = {"epoch": epoch, "threshold": self.threshold, "metrics": self.results}
+        # last of all: its presence says that the run is complete
+        replace_json(self.output.results, content)
+        self.tracker.log_artifact(self.output.results)
+
+    def _figures(self) -> dict[str, Any]:
+        figures: dict[str, Any] = {}
+        for column, marker in enumerate(self.markers if next(iter(self.tables.values())).markers else ()):
+            curves = {n: (t.labels()[:, column], t.probabilities()[:, column]) for n, t in self.tables.items()}
+            figures[f"roc_{marker}.png"] = roc_figure(curves)
+            figures[f"precision_recall_{marker}.png"] = precision_recall_figure(curves)
+            figures[f"confusion_{marker}.png"] = confusion_figure(curves, self.threshold)
+        for name, dataset in self.datasets.items():
+            figures[f"panel_{name}.png"] = self._panel(dataset, self.tables[name])
+        for picture in self.pictures:
+            figures |= picture(self)
+        return figures
+
+    def _panel(self, dataset: SliceDataset, table: PredictionTable) -> Any:
+        """Draws slices with the marker first (without a classifier, with blood): what a reader looks for."""
+        frame = table.frame
+        wanted = f"label_{self.markers[0]}" if self.markers else "seg_area"
+        order = frame.sort_values(wanted, ascending=False, kind="stable") if wanted in frame else frame
+        half = PANEL_SLICES // 2
+        chosen = [int(i) for i in [*order["index"][:half], *order["index"][-half:]]]
+        samples = [dataset[i] for i in chosen]
+        images = torch.stack([torch.as_tensor(sample["image"]) for sample in samples])
+        self.network.eval()
+        with torch.inference_mode():
+            outputs = self.inferer(images.to(self.device), self.network)
+        return panel_figure(
+            images=images[:, 0].numpy(),
+            masks=torch.stack([torch.as_tensor(sample["mask"]) for sample in samples])[:, 0].numpy(),
+            has_mask=[bool(sample["has_mask"]) for sample in samples],
+            seg_probabilities=outputs["seg"].softmax(1)[:, 1].cpu().numpy() if "seg" in outputs else None,
+            reconstructions=outputs["rec"][:, 0].cpu().numpy() if "rec" in outputs else None,
+            titles=[str(sample["key"]) for sample in samples],
+        )
+
+    def report(self) -> None:
+        """Prints the table of all test sets and where everything was written."""
+        if rank() != 0:
+            return
+        shown = {column: m for column, m in REPORTED.items() if any(m in r for r in self.results.values())}
+        table = Table(Column("test set", no_wrap=True), *shown, box=None, padding=(0, 2, 0, 0))
+        for name, metrics in self.results.items():
+            table.add_row(name, *(_number(metrics.get(metric)) for metric in shown.values()))
+        console.print(table)
+        console.print(f"\nweights, predictions, figures and metrics: {self.output.path}", soft_wrap=True)
+        console.print(
+            f"tracked in {self.tracker.tracking_uri}; look at it with: {sys.executable} -m mlflow ui", soft_wrap=True
+        )
+
+
+def evaluate(evaluation: Evaluation) -> None:
+    """Evaluates as an MLflow run of its own, which ends FAILED when it does not end well."""
+    tracker = evaluation.tracker
+    try:
+        tracker.start()
+        evaluation.run()
+    except BaseException:
+        tracker.finish("FAILED")
+        raise
+    tracker.finish()
+    evaluation.report()
+
+
+def _number(value: float | None) -> str:
+    if value is None or math.isnan(value):  # not computed, or not defined: an IoU without masks
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"

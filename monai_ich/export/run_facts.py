@@ -1,0 +1,138 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""What a run and its manifest say of themselves: what metadata and model card are written from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from monai_ich.bundle import RunDirectory
+from monai_ich.bundle.run_directory import CONFIG_NAME
+from monai_ich.data import Manifest, protocol_counts, read_manifest
+from monai_ich.export.inference_config import INFERENCE_NAME, settings_of
+from monai_ich.utils.errors import FaultList, ManifestError
+from monai_ich.utils.keys import MARKERS, Key
+
+METADATA_NAME, LOGGING_NAME = "metadata.json", "logging.conf"
+_NEEDED = (CONFIG_NAME, INFERENCE_NAME, METADATA_NAME, LOGGING_NAME, "provenance.json", "models/best.pt")
+_SETTINGS = (
+    "row",
+    "manifest",
+    "classified_markers",
+    "window",
+    "image_size",
+    "tasks",
+    "size",
+    "threshold",
+    "batch_size",
+    "max_epochs",
+    "lr",
+    "seed",
+    "loss_weights",
+    "pretrained",
+    "precision",
+)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Of one complete run.
+
+    Attributes:
+        run: its directory.
+        settings: values of its config.
+        results: `results.json`: best epoch, and the metrics of each test set.
+        provenance: commit, packages and machine of the training.
+        metadata: the bundle's own `metadata.json`, as the run keeps it.
+        manifest: of the data that it was trained and tested on.
+    """
+
+    run: RunDirectory
+    settings: dict[str, Any]
+    results: dict[str, Any]
+    provenance: dict[str, Any]
+    metadata: dict[str, Any]
+    manifest: Manifest
+
+    @property
+    def row(self) -> str:
+        """The row of the paper's Table 1."""
+        return str(self.settings["row"])
+
+    @property
+    def markers(self) -> list[str]:
+        """What the classifier tells apart; empty without a classifier."""
+        return list(self.settings["classified_markers"])
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The manifest's card, empty where there is none."""
+        return self.manifest.card or {}
+
+    @property
+    def protocol(self) -> str:
+        """How the data were split, in words of the card."""
+        protocol = dict(self.card.get("protocol", {}))
+        name = protocol.pop("name", "not stated")
+        details = ", ".join(f"{key} {value}" for key, value in protocol.items())
+        return f"{name} ({details})" if details else str(name)
+
+    @property
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """Slices, patients, annotated slices and positives of each split."""
+        return protocol_counts(self.manifest.frame, MARKERS)
+
+
+def add_faults_of_run(run_dir: Path, faults: FaultList) -> None:
+    """Adds what a run's directory lacks for an export."""
+    run = RunDirectory(run_dir, resuming=False)
+    missing = [name for name in _NEEDED if not (run_dir / name).is_file()]
+    if CONFIG_NAME in missing:
+        faults.add(f"{run_dir} is no run's directory: it holds no {CONFIG_NAME}")
+    elif not run.results.is_file():
+        faults.add(f"the run in {run_dir} is not complete: it holds no {run.results.name}; finish it first")
+    elif missing:
+        faults.add(f"the run in {run_dir} lacks {', '.join(missing)}")
+
+
+def read_facts(run_dir: Path, manifest: Path | None) -> RunFacts:
+    """Reads all of it.
+
+    Args:
+        run_dir: a complete run's directory.
+        manifest: where the manifest's CSV is now; None takes the path that the run was trained with.
+
+    Raises:
+        ManifestError: the manifest is not there, has faults, or is not the one that the run was tested on.
+    """
+    run = RunDirectory(run_dir, resuming=False)
+    settings = settings_of(run_dir, _SETTINGS)
+    path = Path(settings.pop("manifest")) if manifest is None else manifest
+    if not path.is_file():
+        raise ManifestError(
+            f"expected the run's manifest at {path}, for the model card, but there is no such file. Export from the "
+            "folder that the run was trained in, or name the manifest with --manifest."
+        )
+    read = read_manifest(path, markers=(), dataset_dir=path.parent, check_files=False, required_splits=())
+    _refuse_another_manifest(run, read)
+    provenance, metadata = (
+        json.loads(file.read_text(encoding="utf-8")) for file in (run.provenance, run_dir / METADATA_NAME)
+    )
+    return RunFacts(run, settings, run.read_results(), provenance, metadata, read)
+
+
+def _refuse_another_manifest(run: RunDirectory, manifest: Manifest) -> None:
+    """Raises ManifestError when a test set's slices are not the ones that the run predicted."""
+    for file in sorted(run.predictions.glob("*.csv")):
+        predicted = set(pd.read_csv(file, usecols=[Key.KEY.value], dtype=str)[Key.KEY.value])
+        frame = manifest.frame
+        listed = set(frame.loc[frame["split"] == file.stem, Key.KEY.value].astype(str))
+        if not predicted <= listed:
+            raise ManifestError(
+                f"{manifest.path} is not the manifest of this run: {len(predicted - listed)} of the {len(predicted)} "
+                f"slices that were predicted for {file.stem} are not in it. Name the right one with --manifest."
+            )

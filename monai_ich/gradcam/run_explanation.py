@@ -1,0 +1,224 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Grad-CAM of a trained run: its test sets, with measures and in MLflow, or one study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import torch
+from monai.bundle import ConfigParser
+from rich.table import Column, Table
+
+from monai_ich.bundle.evaluation import Evaluation
+from monai_ich.bundle.prediction import StudySlices
+from monai_ich.bundle.run_directory import CONFIG_NAME
+from monai_ich.gradcam.explainer import GradCAMChoice, GradCAMExplainer
+from monai_ich.gradcam.heat_figure import HeatSlices, heat_figure
+from monai_ich.gradcam.test_set_maps import DRAWN_SLICES, MEASURES, figure_of, measure, slices_of_kinds, summarise
+from monai_ich.handlers import MLflowTracker, load_weights
+from monai_ich.transforms import to_source_geometry
+from monai_ich.utils.console import console, progress_bar
+from monai_ich.utils.errors import RunDirectoryError
+
+FOLDER = "gradcam"
+
+
+@dataclass(frozen=True)
+class GradCAMRequest:
+    """What `monai_ich gradcam` is asked for.
+
+    Attributes:
+        run: a run's directory.
+        source: a DICOM file, a folder of one series or a volume; None for the run's own test sets.
+        output_dir: where to write; None for `<run>/gradcam`, with a source `<run>/gradcam/<its name>`.
+        slices: how many of each kind to draw; of a study, twice as many in all.
+        choice: head, marker, layer and method.
+    """
+
+    run: Path
+    source: Path | None = None
+    output_dir: Path | None = None
+    slices: int = DRAWN_SLICES
+    choice: GradCAMChoice = field(default_factory=GradCAMChoice)
+
+    @property
+    def folder(self) -> Path:
+        """Where to write."""
+        own = self.run / FOLDER
+        return self.output_dir or (own if self.source is None else own / self.source.name.partition(".")[0])
+
+
+def explain_run(request: GradCAMRequest) -> None:
+    """Writes and prints what `request` asks for: see `explain_test_sets` and `explain_study`.
+
+    Raises:
+        RunDirectoryError: it is no run's directory, or holds no weights, or those of another network.
+        ConfigurationError: with all that is wrong in the choice.
+        ManifestError: the run's manifest is missing or has faults.
+        ImageReadError: a file cannot be read.
+    """
+    parser = _opened(request.run)
+    network: torch.nn.Module = parser.get_parsed_content("network")
+    markers: Sequence[str] = parser.get_parsed_content("classified_markers")
+    explainer = GradCAMExplainer(network, markers, _with_marker(request.choice, parser))
+    load_weights(network, request.run / "models" / "best.pt")
+    batch_size: int = parser.get_parsed_content("batch_size")
+    if request.source is None:
+        evaluation: Evaluation = parser.get_parsed_content("test::evaluation")
+        explain_test_sets(evaluation, explainer, request)
+    else:
+        study = StudySlices(request.source, parser.get_parsed_content("preprocessing"))
+        explain_study(study, explainer, request, batch_size)
+
+
+def _opened(run: Path) -> ConfigParser:
+    """The run's own config, to build parts of: nothing is trained or fetched, and its weights come from `best.pt`."""
+    path = run / CONFIG_NAME
+    if not path.is_file():
+        raise RunDirectoryError(f"expected a run's directory, but {run} has no {CONFIG_NAME}.")
+    config = ConfigParser.load_config_file(path)
+    config |= {
+        "run_dir": str(run),
+        "bundle_root": str(run),
+        "segmentation_checkpoint": "",
+        "run_directory": "$monai_ich.bundle.RunDirectory(Path(@run_dir), resuming=False)",
+        "network": "$@network_def.to(@device)",
+    }
+    if "pretrained" in config["network_def"]:
+        config["network_def"]["pretrained"] = None
+    config["manifest_data"]["required_splits"] = []
+    return ConfigParser(config)
+
+
+def _with_marker(choice: GradCAMChoice, parser: ConfigParser) -> GradCAMChoice:
+    """A segmentation row classifies nothing; its slices are told apart by the first marker of its settings."""
+    if choice.marker:
+        return choice
+    return GradCAMChoice(
+        choice.head, parser.get_parsed_content("markers")[0], choice.layer, choice.method, choice.against
+    )
+
+
+def explain_test_sets(evaluation: Evaluation, explainer: GradCAMExplainer, request: GradCAMRequest) -> None:
+    """Writes `gradcam_<test set>.png` with a few slices of each kind, and `gradcam.csv` with the measures of all.
+
+    Beside them `gradcam_summary.csv`, which is printed too. Figures and tables are added to the run's MLflow run.
+
+    Args:
+        evaluation: of the run, with its test sets and tracker.
+        explainer: of the run's network.
+        request: where to write, and how many slices to draw.
+    """
+    kinds = {name: slices_of_kinds(data, explainer.choice.marker) for name, data in evaluation.datasets.items()}
+    folder = request.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    with progress_bar() as progress:
+        total = sum(len(indices) for of_set in kinds.values() for indices in of_set.values())
+        task = progress.add_task("Grad-CAM", total=total)
+        for name, dataset in evaluation.datasets.items():
+            rows = measure(
+                explainer, dataset, kinds[name], evaluation.batch_size, lambda done: progress.advance(task, done)
+            )
+            parts.append(rows.assign(test_set=name))
+    rows = pd.concat(parts, ignore_index=True)
+    rows = rows[["test_set", *(column for column in rows if column != "test_set")]]
+    summary = summarise(rows)
+    written = [folder / "gradcam.csv", folder / "gradcam_summary.csv"]
+    for table, path in zip((rows, summary), written, strict=True):
+        table.to_csv(path, index=False, lineterminator="\n")
+    for name, dataset in evaluation.datasets.items():
+        figure = figure_of(explainer, dataset, kinds[name], request.slices, name)
+        if figure is not None:
+            written.append(folder / f"gradcam_{name}.png")
+            figure.savefig(written[-1], dpi=150)
+    _track(evaluation.tracker, written)
+    _report(summary, explainer, written)
+
+
+def _track(tracker: MLflowTracker, written: Sequence[Path]) -> None:
+    if not tracker.rejoin():
+        console.print(f"not in MLflow: {tracker.tracking_uri} does not know this run", soft_wrap=True)
+        return
+    for path in written:
+        tracker.log_artifact(path, "figures" if path.suffix == ".png" else FOLDER)
+
+
+def _report(summary: pd.DataFrame, explainer: GradCAMExplainer, written: Sequence[Path]) -> None:
+    console.print(explainer.title)
+    names = [Column(name, no_wrap=True) for name in ("test set", "kind")]
+    table = Table(*names, *summary.columns[2:], box=None, padding=(0, 2, 0, 0))
+    for row in summary.to_dict("records"):
+        means = ["-" if np.isnan(row[name]) else f"{row[name]:.3f}" for name in MEASURES]
+        counts = [str(row[name]) for name in ("slices", "empty_maps", "measured")]
+        table.add_row(row["test_set"], row["kind"], *counts, *means)
+    console.print(table)
+    console.print(f"written to {written[0].parent}: {', '.join(path.name for path in written)}", soft_wrap=True)
+
+
+def explain_study(
+    study: StudySlices, explainer: GradCAMExplainer, request: GradCAMRequest, batch_size: int
+) -> pd.DataFrame:
+    """Writes the heat of a whole study: `gradcam.nii.gz` on the input's own grid, `gradcam.csv` and `gradcam.png`.
+
+    The volume is not scaled slice by slice, so that slices can be compared; each picture is.
+
+    Args:
+        study: what to explain.
+        explainer: of a trained network.
+        request: where to write, and how many slices to draw: twice `slices`, the most probable ones (of a
+            segmentation, those of the highest heat).
+        batch_size: slices at once.
+
+    Returns:
+        What `gradcam.csv` holds: one row a slice, from foot to head, with its probability and its map's maximum.
+    """
+    maps, probabilities = _maps_of_study(study, explainer, batch_size)
+    table = pd.DataFrame(
+        {
+            "slice": list(study.stack.slice_index),
+            "z_mm": np.round(study.stack.centres_ras_mm()[:, 2], 2),
+            "probability": probabilities.round(6),
+            "map_maximum": maps.max(axis=(1, 2)),
+        }
+    )
+    ranking = table["map_maximum"] if table["probability"].isna().all() else table["probability"]
+    chosen = sorted(np.argsort(-ranking.to_numpy(), kind="stable")[: 2 * request.slices].tolist())
+    folder = request.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    volume = to_source_geometry(maps, study.stack)
+    nib.save(nib.Nifti1Image(volume.array.astype(np.float32), volume.affine_ras_mm), folder / "gradcam.nii.gz")
+    table.to_csv(folder / "gradcam.csv", index=False, lineterminator="\n")
+    groups = [
+        HeatSlices("CT", study.images[part].numpy(), maps[part], [_study_title(table, i) for i in part])
+        for part in (chosen[begin : begin + request.slices] for begin in range(0, len(chosen), request.slices))
+    ]
+    heat_figure(groups, explainer.title).savefig(folder / "gradcam.png", dpi=150)
+    console.print(explainer.title)
+    console.print(f"written to {folder}: gradcam.png, gradcam.csv, gradcam.nii.gz", soft_wrap=True)
+    return table
+
+
+def _maps_of_study(study: StudySlices, explainer: GradCAMExplainer, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, S, S) maps and (N,) probabilities, NaN without a classifier."""
+    maps, probabilities = [], []
+    with progress_bar() as progress:
+        task = progress.add_task("Grad-CAM", total=len(study))
+        for batch in study.images[:, None].split(batch_size):
+            found = explainer(batch)
+            maps.append(found.maps.numpy())
+            known = explainer.probabilities(found.output)
+            probabilities.append(np.full(len(batch), np.nan) if known is None else known.numpy())
+            progress.advance(task, len(batch))
+    return np.concatenate(maps), np.concatenate(probabilities)
+
+
+def _study_title(table: pd.DataFrame, row: int) -> str:
+    probability: Any = table["probability"][row]
+    return f"slice {table['slice'][row]}" + ("" if np.isnan(probability) else f", p = {probability:.2f}")

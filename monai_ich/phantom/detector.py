@@ -1,0 +1,68 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""What the scanner adds to the anatomy: head holder, kernel blur, noise, HU offset, padding and masking."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from monai_ich.phantom.grids import Array, PlaneGrid, smoothstep, upsample_twice
+from monai_ich.phantom.head import Head
+from monai_ich.phantom.patients import PatientTruth
+from monai_ich.phantom.scan import Scan
+
+PADDING_STORED = -2000  # Pixel Padding Value (0028,0120) of the hospitals that pad
+_LOWEST_HU, _HIGHEST_HU = -1024, 3071
+_MASKED_HU = -1024
+_SHELL_HU = 190  # of the head rest; blurred by the kernel, a thin bright line in a brain window
+_LINEAR_UPSAMPLING_SD = 0.625  # white noise of unit sd keeps this much after linear upsampling by two
+
+
+def acquire(
+    hu: Array, truth: PatientTruth, scan: Scan, head: Head, grid: PlaneGrid, rng: np.random.Generator
+) -> NDArray[np.int16]:
+    """Turns noise-free HU (H, W) into the slice that the hospital would have (2H, 2W), int16 HU.
+
+    Padding pixels hold `PADDING_STORED` + the rescale intercept, which is what rescaling gives for them.
+    """
+    if truth.head_holder:
+        _add_holder(hu, scan, head)
+    hu = ndimage.gaussian_filter(hu, truth.blur_mm / grid.pixel_mm, mode="nearest", truncate=3)
+    scale = 0.35 + 0.65 * smoothstep((hu + 900) / 600)  # less noise in air
+    share = 0.55 if truth.kernel_sharp else 1.0  # of the variance that is coarse-grained
+    coarse = np.float32(truth.noise_hu * share**0.5 / _LINEAR_UPSAMPLING_SD)
+    full = upsample_twice(hu + coarse * scale * rng.standard_normal(hu.shape, dtype=np.float32))
+    if truth.kernel_sharp:
+        fine = rng.standard_normal(full.shape, dtype=np.float32)
+        fine *= np.float32(truth.noise_hu * (1 - share) ** 0.5)
+        full += fine * np.repeat(np.repeat(scale, 2, 0), 2, 1)
+    full += np.float32(truth.hu_offset)
+    pixels = np.rint(np.clip(full, _LOWEST_HU, _HIGHEST_HU)).astype(np.int16)
+    return _mask_background(pixels, truth, head, grid)
+
+
+def _add_holder(hu: Array, scan: Scan, head: Head) -> None:
+    """A U-shaped head rest: a thin shell around foam, fixed to the table, so it does not turn with the head."""
+    half = hu.shape[0]
+    step = 2 * scan.pixel_mm
+    place = ((np.arange(half) - (half - 1) / 2) * step).astype(np.float32)
+    y, x = place[:, None], place[None, :]
+    reach = head.skull_mm + head.scalp_mm
+    tall, wide = head.half_mm[1] + reach + 5, head.half_mm[0] + reach + 14
+    ring = (np.sqrt((x / wide) ** 2 + (y / tall) ** 2) - 1) * tall
+    free = (hu < -400) & (y > -5 + 0.2 * np.abs(x))
+    hu[free & (ring > -9) & (ring < 0)] = -930
+    hu[free & (np.abs(ring - 1.5) < 1.8)] = _SHELL_HU
+
+
+def _mask_background(pixels: NDArray[np.int16], truth: PatientTruth, head: Head, grid: PlaneGrid) -> NDArray[np.int16]:
+    site, size = truth.site, pixels.shape[0]
+    if site.background == "padded":
+        place = np.arange(size) - (size - 1) / 2
+        outside = place[:, None] ** 2 + place[None, :] ** 2 > (size / 2) ** 2
+        pixels[outside] = PADDING_STORED + site.intercept_hu
+    elif site.background == "masked":
+        outside = head.outline(*head.warp(grid)) > 3
+        pixels[np.repeat(np.repeat(outside, 2, 0), 2, 1)] = _MASKED_HU
+    return pixels

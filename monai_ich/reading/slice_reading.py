@@ -1,0 +1,190 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Reads axial CT slices and masks, from DICOM or volume files, into one canonical orientation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from monai_ich.reading.dicom_frames import (
+    LOWEST_HU,
+    Frame,
+    damage_refused,
+    decode_frames,
+    describe_frames,
+    open_dicom,
+    to_hu,
+)
+from monai_ich.reading.geometry import SliceStack, find_reorientation, select_slices, volume_shape
+from monai_ich.reading.volumes import is_volume, read_volume
+from monai_ich.utils.errors import ImageReadError
+
+Kind = Literal["image", "mask"]
+
+# DICOM patient coordinates are LPS; everything here is RAS.
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
+
+# Frames are evenly spaced when no position is further than this from a straight, even line, mm.
+EVEN_SPACING_TOLERANCE_MM = 0.1
+
+
+def read_slices(path: Path, indices: Sequence[int] | None = None, kind: Kind = "image") -> SliceStack:
+    """Reads slices of one file: a DICOM slice, an enhanced multi-frame CT, NIfTI (2-D or 3-D), NRRD or MetaImage.
+
+    Args:
+        path: the file.
+        indices: 0-based slice indices along the stored head-foot axis (the last axis of practically every NIfTI
+            volume), or frame numbers of a multi-frame DICOM; None for all. The result keeps their order.
+        kind: "image" gives float32 HU, "mask" gives uint8 with every label above 0 as 1.
+
+    Raises:
+        ImageReadError: naming the file and the remedy, when it is missing, damaged, not a CT in HU, not axial, of
+            unknown orientation, or has no such slice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ImageReadError(f"{path}: no such file. Correct the path, or the dataset_dir that it is relative to.")
+    if is_volume(path):
+        return _read_volume_slices(path, indices, kind)
+    dataset = open_dicom(path)
+    frames = describe_frames(dataset, path, kind)
+    numbers = select_slices(indices, len(frames), path)
+    return stack_frames(frames, numbers, decode_to_values(dataset, [frames[n] for n in numbers], kind))
+
+
+def decode_to_values(dataset: Dataset, frames: Sequence[Frame], kind: Kind) -> np.ndarray:
+    """(N,H,W) HU or mask values of frames of one DICOM file, rows and columns as stored."""
+    path = frames[0].path
+    stored = decode_frames(dataset, path, [frame.number for frame in frames])
+    if kind == "mask":
+        return as_mask(stored, path)
+    with damage_refused(path, "its pixel padding or bits are malformed; export the original CT slice"):
+        return np.stack([to_hu(values, frame, dataset) for values, frame in zip(stored, frames, strict=True)])
+
+
+def stack_frames(frames: Sequence[Frame], numbers: Sequence[int], values: np.ndarray) -> SliceStack:
+    """Builds the stack of a file's (or a sorted series') frames.
+
+    Args:
+        frames: all frames of the volume, in slice order.
+        numbers: which of them `values` holds.
+        values: (N,H,W) with rows and columns as stored.
+
+    Raises:
+        ImageReadError: when the slices are not axial, or differ among themselves in orientation, spacing or size.
+    """
+    first = frames[0]
+    refuse_unless_axial(first)
+    refuse_unless_alike(frames)
+    affine, notes = frames_affine(frames)
+    reorientation = find_reorientation(affine, first.path)
+    stored = values.transpose(2, 1, 0)  # (columns, rows, slices), as NIfTI would hold it
+    return SliceStack(
+        pixels=np.ascontiguousarray(reorientation.apply(stored)),
+        slice_index=tuple(numbers),
+        paths=tuple(frames[n].path for n in numbers),
+        reorientation=reorientation,
+        source_shape=(first.shape_rc[1], first.shape_rc[0], len(frames)),
+        source_affine_ras_mm=affine,
+        notes=notes,
+    )
+
+
+def frames_affine(frames: Sequence[Frame]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The (4,4) affine of (column, row, slice, 1) -> RAS mm, and a note when the slices are not evenly spaced.
+
+    The slice direction of several frames comes from their positions, which a tilted gantry shears against the
+    slice normal; of a single one it is the normal (DICOM PS3.3 C.7.6.2.1.1).
+    """
+    first, last = frames[0], frames[-1]
+    if len(frames) > 1:
+        step = (last.position_lps_mm - first.position_lps_mm) / (len(frames) - 1)
+    else:
+        step = first.normal * first.thickness_mm
+    lps = np.column_stack(
+        [
+            first.row_direction * first.spacing_mm_rc[1],
+            first.column_direction * first.spacing_mm_rc[0],
+            step,
+            first.position_lps_mm,
+        ]
+    )
+    affine = np.eye(4)
+    affine[:3] = _LPS_TO_RAS @ lps
+    positions = np.array([frame.position_lps_mm for frame in frames])
+    line = first.position_lps_mm + np.arange(len(frames))[:, None] * step
+    worst_mm = float(np.abs(positions - line).max())
+    if worst_mm <= EVEN_SPACING_TOLERANCE_MM:
+        return affine, ()
+    return affine, (f"slices are not evenly spaced: the affine is off by up to {worst_mm:.1f} mm",)
+
+
+def is_axial(frame: Frame) -> bool:
+    """True when the slice normal is nearer to head-foot than to any other axis; no gantry tilts that far."""
+    return int(np.argmax(np.abs(frame.normal))) == 2
+
+
+def refuse_unless_axial(frame: Frame) -> None:
+    """Raises ImageReadError for coronal and sagittal slices."""
+    if not is_axial(frame):
+        plane = ("sagittal", "coronal")[int(np.argmax(np.abs(frame.normal)))]
+        raise ImageReadError(
+            f"{frame.path}: is a {plane} slice (ImageOrientationPatient "
+            f"{[*frame.row_direction.round(3).tolist(), *frame.column_direction.round(3).tolist()]}); expected axial "
+            "slices, a tilted gantry included. Take the axial series of the study."
+        )
+
+
+def refuse_unless_alike(frames: Sequence[Frame]) -> None:
+    """Raises ImageReadError when a frame differs from the first in matrix size, orientation or pixel spacing."""
+    first = frames[0]
+    for frame in frames[1:]:
+        same_plane = np.allclose(
+            [*frame.row_direction, *frame.column_direction], [*first.row_direction, *first.column_direction], atol=1e-3
+        )
+        same_spacing = np.allclose(frame.spacing_mm_rc, first.spacing_mm_rc, rtol=1e-3)
+        if not (same_plane and same_spacing and frame.shape_rc == first.shape_rc):
+            raise ImageReadError(
+                f"{frame.path} (frame {frame.number}) and {first.path}: differ in size, orientation or pixel spacing, "
+                "so they are not slices of one volume. Separate them."
+            )
+
+
+def _read_volume_slices(path: Path, indices: Sequence[int] | None, kind: Kind) -> SliceStack:
+    array, affine = read_volume(path)
+    reorientation = find_reorientation(affine, path)
+    slices = reorientation.apply(array.reshape(volume_shape(array.shape)))
+    numbers = select_slices(indices, len(slices), path)
+    chosen = slices[list(numbers)]
+    return SliceStack(
+        pixels=as_mask(chosen, path) if kind == "mask" else _as_hu(chosen, path),
+        slice_index=numbers,
+        paths=(path,) * len(numbers),
+        reorientation=reorientation,
+        source_shape=array.shape,
+        source_affine_ras_mm=affine,
+    )
+
+
+def _as_hu(values: np.ndarray, path: Path) -> np.ndarray:
+    hu = np.array(values, dtype=np.float32, order="C")
+    if not np.isfinite(hu).all():
+        raise ImageReadError(f"{path}: holds values that are no numbers (NaN or infinite); expected HU. Replace them.")
+    return np.maximum(hu, np.float32(LOWEST_HU), out=hu)
+
+
+def as_mask(values: np.ndarray, path: Path) -> np.ndarray:
+    """uint8, 1 wherever a label is above 0; fractions and negative values show that the file is no mask."""
+    if values.dtype.kind in "if":
+        lowest = values.min(initial=0)
+        fractional = values.dtype.kind == "f" and not np.allclose(values, np.rint(values), atol=1e-3)
+        if lowest < 0 or fractional or not np.isfinite(values).all():
+            raise ImageReadError(
+                f"{path}: expected a mask with whole labels from 0 up, got values from {lowest} to {values.max()}. "
+                "Check that image and mask are not exchanged, and threshold probabilities first."
+            )
+    return np.ascontiguousarray(values > 0.5).view(np.uint8)

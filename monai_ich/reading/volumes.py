@@ -1,0 +1,156 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Reads NIfTI volumes, and the other volume formats that ITK knows, as stored array plus affine."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import itk
+import nibabel as nib
+import numpy as np
+from monai.data import ITKReader
+
+from monai_ich.reading.size_limits import refuse_too_many_voxels
+from monai_ich.reading.voxel_files import MOST_PACKED, voxel_file
+from monai_ich.utils.errors import ImageReadError, cut
+
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
+ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+
+# What nibabel, gzip and ITK raise on a damaged file.
+_READ_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    nib.filebasedimages.ImageFileError,
+    nib.spatialimages.HeaderDataError,
+    nib.spatialimages.HeaderTypeError,
+    nib.wrapstruct.WrapStructError,
+)
+_NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540
+# What a NIfTI file may hold beside its header and voxels: extensions before them, padding after them.
+_MOST_BESIDE_VOXELS = 1 << 24
+
+
+def is_volume(path: Path) -> bool:
+    """True when the name says NIfTI, NRRD or MetaImage; everything else is tried as DICOM."""
+    return path.name.lower().endswith(NIFTI_SUFFIXES + ITK_SUFFIXES)
+
+
+def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The stored array (A,B[,C][,1...]) with its scaling applied, and its (4,4) affine to RAS mm.
+
+    Raises:
+        ImageReadError: when the file cannot be decoded, has no geometry, holds colours, or has a fourth axis.
+    """
+    reader = _read_nifti if path.name.lower().endswith(NIFTI_SUFFIXES) else _read_with_itk
+    try:
+        array, affine = reader(path)
+    except _READ_ERRORS as error:
+        raise ImageReadError(
+            f"{path}: cannot be decoded ({cut(str(error))}); the file is damaged or not what its name says. "
+            "Copy it again from its source."
+        ) from error
+    if (
+        array.ndim < 2
+        or 0 in array.shape
+        or any(size != 1 for size in array.shape[3:])
+        or array.dtype.kind not in "biuf"
+    ):
+        raise ImageReadError(
+            f"{path}: expected one grey value a voxel in 2 or 3 dimensions, got shape {array.shape} of {array.dtype}. "
+            "Export one time point, without colours."
+        )
+    return array, affine
+
+
+def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Raises ImageReadError when neither sform nor qform is set: readers then disagree about left and right."""
+    image = _open_nifti(path)
+    if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
+        raise ImageReadError(
+            f"{path}: neither sform nor qform is set, so left and right cannot be told apart. "
+            "Set the affine, for instance with nibabel's image.set_sform(affine, code=1)."
+        )
+    return np.asanyarray(image.dataobj), np.asarray(image.affine, dtype=float)
+
+
+def _open_nifti(path: Path) -> nib.Nifti1Image:
+    """Reads the header first, and refuses it before anything of the size that it gives is asked for.
+
+    The whole of a .nii.gz is unpacked at once, which checks its CRC; nibabel stops before it and misses damage.
+    """
+    is_packed = path.suffix.lower() == ".gz"
+    with path.open("rb") as file, gzip.GzipFile(fileobj=file) if is_packed else file as stream:
+        start = stream.read(_NIFTI2_BYTES)
+        is_nifti2 = struct.unpack("<i", start[:4])[0] in (540, int.from_bytes((540).to_bytes(4, "big"), "little"))
+        kind = nib.Nifti2Image if is_nifti2 else nib.Nifti1Image
+        header = kind.header_class(start[: _NIFTI2_BYTES if is_nifti2 else _NIFTI1_BYTES], check=False)
+        needed = _refuse_lying_nifti(header, path, MOST_PACKED if is_packed else 1)
+        if not is_packed:
+            return cast(nib.Nifti1Image, nib.load(path))
+        stream.seek(0)
+        content = _read_unpacked(cast(BinaryIO, stream), needed, path)
+    return kind.from_bytes(content)
+
+
+def _refuse_lying_nifti(header: nib.Nifti1Header, path: Path, packed: int) -> int:
+    """How many bytes, unpacked, the header gives the file; raises ImageReadError when it cannot hold them."""
+    shape, offset = header.get_data_shape(), header.get_data_offset()
+    refuse_too_many_voxels(shape, path)
+    needed = max(offset, 0) + math.prod(map(int, shape)) * header.get_data_dtype().itemsize
+    if needed > path.stat().st_size * packed or offset > _MOST_BESIDE_VOXELS:
+        raise ImageReadError(
+            f"{path}: cannot be decoded: its header gives {shape} voxels, {needed} bytes in all, more than the file "
+            "can hold. Copy it again from its source."
+        )
+    return needed
+
+
+def _read_unpacked(stream: BinaryIO, count: int, path: Path) -> bytes:
+    """Unpacks `count` bytes, and lets go what a writer may have padded; raises ImageReadError for more than that."""
+    content = stream.read(max(count, 0))
+    if len(stream.read(_MOST_BESIDE_VOXELS + 1)) > _MOST_BESIDE_VOXELS:
+        raise ImageReadError(
+            f"{path}: cannot be decoded: it unpacks to far more than the {count} bytes that its header gives. "
+            "Copy it again from its source."
+        )
+    return content
+
+
+def _refuse_lying_header(path: Path) -> None:
+    """Raises ImageReadError when an NRRD or MetaImage gives a size that its data have not: ITK would allocate it."""
+    voxels = voxel_file(path)
+    header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
+    if header is None:
+        raise ImageReadError(f"{path}: cannot be decoded: is not what its name says. Copy it again from its source.")
+    header.SetFileName(str(path))
+    header.ReadImageInformation()
+    shape = [header.GetDimensions(axis) for axis in range(header.GetNumberOfDimensions())]
+    refuse_too_many_voxels(shape, path)
+    voxels.refuse_other_size(math.prod(shape) * header.GetComponentSize() * header.GetNumberOfComponents(), shape, path)
+
+
+def _read_with_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A 2-D image has a (3,3) affine: it is placed at z = 0, one mm thick."""
+    _refuse_lying_header(path)
+    reader = ITKReader(channel_dim="no_channel")
+    array, meta = reader.get_data(reader.read(path))
+    small = np.asarray(meta["affine"], dtype=float)
+    axes = small.shape[0] - 1
+    affine = np.eye(4)
+    affine[:axes, :axes] = small[:axes, :axes]
+    affine[:axes, 3] = small[:axes, axes]
+    return np.asarray(array), affine

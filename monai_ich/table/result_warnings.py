@@ -1,0 +1,90 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""What a table's numbers cannot carry, said plainly: too few positives, degenerate resamples, several commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from monai_ich.metrics import Difference, Estimate
+from monai_ich.table.table_runs import RunRecord
+
+# Below this many patients with a positive slice, DeLong's test for clusters rejects a true null more often than it says
+# (measured on simulated null data: 8 % at 7 patients and 10 % at 4, where 5 % is stated; see docs/statistics.md).
+FEWEST_PATIENTS = 10
+LEVEL = 0.05  # from which p-value on a difference counts as not found
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A difference and its p-value corrected for the other rows of its column (Holm)."""
+
+    difference: Difference
+    p_holm: float
+
+
+@dataclass(frozen=True, eq=False)
+class SetResult:
+    """What the table says of one test set.
+
+    Attributes:
+        letter: short name in the columns, A, B, ...
+        counts: slices, patients, positives ... (see `AlignedPredictions.counts`).
+        detectable: the smallest AUC difference that it can show, and what that comes from.
+        estimates: {(row, metric): mean over runs with its interval}.
+        differences: {(row, metric): to the reference row}.
+    """
+
+    letter: str
+    counts: dict[str, int]
+    detectable: dict[str, float]
+    estimates: dict[tuple[str, str], Estimate]
+    differences: dict[tuple[str, str], Compared]
+
+
+def set_warnings(result: SetResult) -> list[str]:
+    """Warnings about one test set; empty where its numbers carry what they are printed for."""
+    counts, name = result.counts, f"Test {result.letter}"
+    classified = any(metric == "auc" for _, metric in result.estimates)
+    if not classified:
+        return []
+    positives, negatives = counts["positives"], counts["labelled"] - counts["positives"]
+    if positives == 0 or negatives == 0:
+        return [f"{name} has {positives} positive and {negatives} negative slices: its AUC is not defined."]
+    lines = [_detectable(result, name)] if result.differences else []
+    if counts["positive_patients"] < FEWEST_PATIENTS:
+        lines.append(
+            f"{name}: positive slices: {positives}, of patients: {counts['positive_patients']}. With fewer "
+            f"than {FEWEST_PATIENTS} such patients intervals are too narrow and p-values too small: conclude nothing."
+        )
+    worst = max(estimate.degenerate for (_, metric), estimate in result.estimates.items() if metric != "iou")
+    if worst > 0:
+        lines.append(f"{name}: {worst} resamples held no positive or no negative slice and were left out.")
+    return [line for line in lines if line]
+
+
+def _detectable(result: SetResult, name: str) -> str:
+    """Says which comparisons of AUC found nothing, and could not have: the test set does not show so little."""
+    smallest, counts = result.detectable["minimum_difference"], result.counts
+    differences = [compared.difference for (_, metric), compared in result.differences.items() if metric == "auc"]
+    empty = [d for d in differences if abs(d.value) < smallest and not d.p_value < LEVEL]
+    if not empty:
+        return ""
+    return (
+        f"{name}: with {counts['positives']} positive slices of {counts['positive_patients']} patients, a difference "
+        f"of AUC below {smallest:.3f} is found in fewer than 4 of 5 such test sets. {len(empty)} of "
+        f"{len(differences)} differences here are smaller and were not found: that does not show that there is none."
+    )
+
+
+def commit_warnings(records: Sequence[RunRecord]) -> list[str]:
+    """Warns when the runs were not all trained by one and the same, committed state of the code."""
+    commits = sorted({commit for record in records for commit in record.commits})
+    lines = (
+        [f"The runs were trained by {len(commits)} states of the code: {', '.join(commits)}."]
+        if len(commits) > 1
+        else []
+    )
+    if any(commit.endswith("-dirty") for commit in commits):
+        lines.append("Some runs were trained by code that differs from its commit (marked -dirty).")
+    return lines
