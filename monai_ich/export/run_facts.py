@@ -15,7 +15,7 @@ from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.data import Manifest, protocol_counts, read_manifest
 from monai_ich.export.inference_config import INFERENCE_NAME, settings_of
 from monai_ich.utils.errors import FaultList, ManifestError
-from monai_ich.utils.keys import MARKERS, Key
+from monai_ich.utils.keys import Key
 
 METADATA_NAME, LOGGING_NAME = "metadata.json", "logging.conf"
 _NEEDED = (CONFIG_NAME, INFERENCE_NAME, METADATA_NAME, LOGGING_NAME, "provenance.json", "models/best.pt")
@@ -84,7 +84,7 @@ class RunFacts:
     @property
     def counts(self) -> dict[str, dict[str, Any]]:
         """Slices, patients, annotated slices and positives of each split."""
-        return protocol_counts(self.manifest.frame, MARKERS)
+        return protocol_counts(self.manifest.frame)
 
 
 def add_faults_of_run(run_dir: Path, faults: FaultList) -> None:
