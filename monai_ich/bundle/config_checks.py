@@ -20,7 +20,7 @@ from monai.bundle.properties import InferProperties, TrainProperties
 from monai.bundle.utils import ID_SEP_KEY
 from monai.utils import BundlePropertyConfig
 
-from monai_ich.bundle.settings import SETTINGS
+from monai_ich.bundle.settings import SETTINGS, value_at
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 
 SEPARATOR = ID_SEP_KEY
@@ -122,8 +122,8 @@ def _signature_faults(node: dict[str, Any], path: str) -> Iterator[str]:
 
 def _value_faults(config: dict[str, Any]) -> Iterator[str]:
     for name, setting in SETTINGS.items():
-        value = config.get(name)
-        if name not in config or (isinstance(value, str) and value.startswith(("$", "@", "%"))):
+        known, value = value_at(config, name)
+        if not known or (isinstance(value, str) and value.startswith(("$", "@", "%"))):
             continue  # an expression is code: what it gives is checked by the part that takes it
         fault = setting.fault(name, value)
         if fault:
