@@ -60,12 +60,14 @@ def _unknown_keys(config: dict[str, Any], base: dict[str, Any]) -> Iterator[str]
     referenced = {match.replace("#", SEPARATOR) for text in _texts(config) for match in REFERENCE.findall(text)}
     used = referenced | _property_ids() | set(SETTINGS) | STRUCTURE | set(_plain_paths(base, ""))
     known = {key for key in config if key in used} | set(SETTINGS)
+    inner = {name.split(SEPARATOR)[-1]: name for name in SETTINGS if SEPARATOR in name}
     for path in _plain_paths(config, ""):
         prefix = path + SEPARATOR
         covered = any(path == u or u.startswith(prefix) or path.startswith(u + SEPARATOR) for u in used)
         if not covered:
             siblings = known if SEPARATOR not in path else {u for u in used if SEPARATOR in u}
-            yield f"unknown key {path!r}.{did_you_mean(path, siblings)}"
+            near = f" Did you mean {inner[path]!r}?" if path in inner else did_you_mean(path, siblings)
+            yield f"unknown key {path!r}.{near}"
 
 
 def _plain_paths(config: dict[str, Any], parent: str) -> Iterator[str]:

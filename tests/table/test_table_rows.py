@@ -24,7 +24,7 @@ TEST_SETS = ("test_hospitals_1_4", "test_hospitals_5_11")
 
 
 def test_one_command_trains_and_compares_every_row(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
-    kept = {name: value for name, value in tiny_settings.items() if name not in ("manifest", "runs_dir")}
+    kept = {name: value for name, value in tiny_settings.items() if name not in ("manifest", "run_directory::runs_dir")}
     settings = [f"{name}={value}" for name, value in kept.items()]
     analysis = Analysis(resamples=100)
     request = TableRequest(
