@@ -16,7 +16,7 @@ from typing import Any
 from monai.bundle import ConfigParser
 from monai.utils import ensure_tuple
 
-from monai_ich.bundle.config_checks import check_config
+from monai_ich.config.config_checks import check_config
 from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.failures import show_failure
 
