@@ -12,8 +12,8 @@ from typing import Any
 import ignite.distributed as idist
 import torch
 
-from monai_ich.bundle.former_configs import upgraded
-from monai_ich.bundle.settings import names_where
+from monai_ich.config.former_configs import upgraded
+from monai_ich.config.settings import names_where
 from monai_ich.utils.errors import RunDirectoryError
 from monai_ich.utils.files import replace_json
 from monai_ich.utils.provenance import git_commit, machine, package_versions
@@ -122,5 +122,5 @@ def _write_new(run: RunDirectory, config: dict[str, Any]) -> None:
 
 def _write_config(run: RunDirectory, config: dict[str, Any]) -> None:
     """Keeps the config; its own folder is found beside it from now on, so that the run can be moved."""
-    here = "$monai_ich.bundle.config_folder()"
+    here = "$monai_ich.config.config_folder()"
     replace_json(run.config, {**config, "bundle_root": here, "run_dir": here, "resume": False}, indent=4)

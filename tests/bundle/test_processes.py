@@ -112,7 +112,7 @@ def test_two_processes_agree_with_one(tiny_settings: dict[str, Any]) -> None:
         assert two[name] == pytest.approx(metrics, abs=1e-3, nan_ok=True)
 
 
-def test_several_processes_that_torchrun_did_not_start_are_refused(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
+def test_processes_that_torchrun_did_not_start_are_refused(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
     command = ["monai.bundle", "run", "--config_file", TRAIN, "--run_dir", str(tmp_path / "run")]
     finished = _finish(command, WORLD_SIZE="2")
     assert finished.returncode == 1

@@ -9,15 +9,18 @@ from typing import Any
 FORMER_NAMES = {
     **{
         f"monai_ich.apps.{name}": f"monai_ich.bundle.{name}"
-        for name in ("Evaluation", "StudySlices", "evaluate", "predict", "prepare", "test_datasets", "train")
+        for name in ("Evaluation", "evaluate", "prepare", "test_datasets", "train")
     },
+    "monai_ich.apps.StudySlices": "monai_ich.prediction.StudySlices",
+    "monai_ich.apps.predict": "monai_ich.prediction.predict",
+    "monai_ich.bundle.effective_config": "monai_ich.config.effective_config",
     "monai_ich.apps.ensure_phantom": "monai_ich.phantom.ensure_phantom",
     "monai_ich.apps.refuse_findings": "monai_ich.audit.refuse_findings",
     "monai_ich.inferers.AutocastInferer": "monai_ich.engines.AutocastInferer",
     "monai_ich.data.PhantomSpec": "monai_ich.phantom.PhantomSpec",
 }
 _FORMER_STAGE = "monai_ich.apps.segmentation_checkpoint("
-_STAGE = "$monai_ich.bundle.segmentation_checkpoint(monai_ich.bundle.effective_config(), @run_directory)"
+_STAGE = "$monai_ich.bundle.segmentation_checkpoint(monai_ich.config.effective_config(), @run_directory)"
 _STAGE_STEPS = ("@named_segmentation", "@segmentation_checkpoint")
 
 
