@@ -15,7 +15,7 @@ import torch
 from monai_ich.config.former_configs import upgraded
 from monai_ich.config.settings import names_where
 from monai_ich.utils.errors import RunDirectoryError
-from monai_ich.utils.files import replace_json
+from monai_ich.utils.files import json_text, replace_json
 from monai_ich.utils.provenance import git_commit, machine, package_versions
 from monai_ich.utils.run_files import RunDirectory
 
@@ -35,7 +35,7 @@ def what_is_fixed(config: dict[str, Any], free: frozenset[str]) -> dict[str, Any
         block, _, inner = name.partition("::")
         if inner and isinstance(fixed.get(block), dict):
             fixed[block] = {key: value for key, value in fixed[block].items() if key != inner}
-    return json.loads(json.dumps(fixed))  # a tuple and a list are the same setting
+    return json.loads(json_text(fixed))  # a tuple and a list are the same setting
 
 
 def open_run_directory(

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from monai_ich.utils.files import json_text
+
 FORMER_NAMES = {
     **{
         f"monai_ich.apps.{name}": f"monai_ich.bundle.{name}"
@@ -26,7 +28,7 @@ _STAGE_STEPS = ("@named_segmentation", "@segmentation_checkpoint")
 
 def is_former(config: dict[str, Any]) -> bool:
     """Whether a raw config is of before version 0.1.0: it names rooms that are no more."""
-    return "monai_ich.apps." in json.dumps(config) or "monai_ich.inferers." in json.dumps(config)
+    return any(room in json_text(config) for room in ("monai_ich.apps.", "monai_ich.inferers."))
 
 
 def upgraded(config: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
     """
     if not is_former(config):
         return config
-    text = json.dumps(config)
+    text = json_text(config)
     for former, name in FORMER_NAMES.items():
         text = text.replace(former, name)
     config = json.loads(text)
