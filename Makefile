@@ -11,7 +11,7 @@ help:
 	@echo "make demo   set up, make the phantom, train MTL-Swin-Unet, predict on a real CT slice (about 8 minutes)"
 	@echo "make test   set up, run the tests"
 	@echo "make lint   ruff and mypy"
-	@echo "make docs   build the documentation into site/; open site/index.html"
+	@echo "make docs   build the documentation into site/"
 	@echo "make clean  remove generated data, runs and the virtual environment"
 
 .venv/.demo: setup.cfg constraints.txt
