@@ -64,11 +64,7 @@ def predict_from_state_dict(
     prediction; what is written names the hash of the file that was given.
 
     Args:
-        evaluator: as for `predict`.
-        study: as for `predict`.
-        output_dir: as for `predict`.
-        markers: as for `predict`.
-        threshold: as for `predict`.
+        evaluator, study, output_dir, markers, threshold: as for `predict`.
         checkpoint: the bundle's `models/model.pt`.
 
     Returns:
