@@ -29,14 +29,17 @@ FORMER = Path(__file__).parent / "former_runs"
 def _placed(name: str, run: Path, settings: dict[str, Any]) -> Path:
     """Writes the configs of a run of before into `run`, with the places of this test."""
     run.mkdir(parents=True, exist_ok=True)
+    places = {
+        "MANIFEST.csv": settings["manifest"],
+        "sqlite:///STORE": settings["tracking_uri"],
+        '"CACHE"': f'"{settings["cache_dir"]}"',
+        '"RUN"': f'"{run}"',
+    }
     for file in (FORMER / name).glob("*.json"):
-        text = file.read_text(encoding="utf-8").replace("MANIFEST.csv", settings["manifest"])
-        places = {"sqlite:///STORE": settings["tracking_uri"], '"CACHE"': f'"{settings["cache_dir"]}"', '"RUN"': f'"{run}"'}
+        text = file.read_text(encoding="utf-8")
         for former, place in places.items():
             text = text.replace(former, place)
         (run / file.name).write_text(text, encoding="utf-8")
-        )
-        (run / file.name).write_text(text.replace('"RUN"', f'"{run}"'), encoding="utf-8")
     return run
 
 
