@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from monai.data import get_track_meta, set_track_meta
 
-from monai_ich.data.caching import ArrayCache, available_cores, digest, file_identity, fingerprint, map_in_processes
+from monai_ich.data.caching import ArrayCache, digest, file_identity, fingerprint
 from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import CacheError, ConfigurationError, FaultList, ImageReadError, MonaiIchError
 from monai_ich.utils.keys import Key

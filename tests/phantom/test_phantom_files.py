@@ -125,7 +125,7 @@ def test_manifest_truth_and_files_agree(made: Path) -> None:
             volume = np.asarray(nib.load(made / "data" / row.mask).dataobj)
             area = volume[..., int(row.mask_slice)].sum() * float(header.PixelSpacing[0]) ** 2
             assert area == pytest.approx(fact.clot_area_mm2, abs=0.01)
-    assert not list((made / "data").rglob("*.partial"))
+    assert not list((made / "data").rglob(f"{PARTIAL}*"))
     assert {path.name for path in (made / "data" / "masks").iterdir()} == {f"hospital_0{n}" for n in (1, 2, 3, 4)}
 
 
