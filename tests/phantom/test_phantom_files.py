@@ -17,6 +17,7 @@ from pydicom.pixels import apply_rescale
 from monai_ich.phantom import PhantomSpec, generate_phantom, make_patient
 from monai_ich.phantom.study_files import write_mask, write_slice
 from monai_ich.utils.errors import MonaiIchError
+from monai_ich.utils.files import PARTIAL
 
 TINY = PhantomSpec(seed=5, studies=(5, 1, 1, 1, 2, 2, 0, 0, 0, 0, 1), slices_per_study=4, matrix=32)
 
