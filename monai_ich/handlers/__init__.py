@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """Adapters between ignite engines and the rest: metrics, checkpoints, MLflow and progress."""
 
-from monai_ich.handlers.checkpoints import Checkpoints, load_weights
+from monai_ich.handlers.checkpoints import Checkpoints
 from monai_ich.handlers.iteration import DivergedError, EpochLosses, EpochSeed, GradientNormLimit, PolyLearningRate
 from monai_ich.handlers.mlflow import MLflowTracker, MLflowTraining
 from monai_ich.handlers.predictions import PredictionMetrics
@@ -18,5 +18,4 @@ __all__ = [
     "PolyLearningRate",
     "PredictionMetrics",
     "TrainingProgress",
-    "load_weights",
 ]
