@@ -63,7 +63,9 @@ def test_an_auc_is_bounded_half_a_positive_short_of_perfect_and_mirrored_below_a
     at_bound = _expected(_hanley_mcneil_1982(1 - 1 / 20, 10, 50))
     assert minimum_detectable_auc_difference(1.0, 10, 50) == pytest.approx(at_bound)
     assert minimum_detectable_auc_difference(0.96, 10, 50) == pytest.approx(at_bound)
-    assert minimum_detectable_auc_difference(0.94, 10, 50) == pytest.approx(_expected(_hanley_mcneil_1982(0.94, 10, 50)))
+    assert minimum_detectable_auc_difference(0.94, 10, 50) == pytest.approx(
+        _expected(_hanley_mcneil_1982(0.94, 10, 50))
+    )
     assert minimum_detectable_auc_difference(0.2, 10, 50) == minimum_detectable_auc_difference(0.8, 10, 50)
     # one positive: the bound is a half, where no AUC lies below it
     assert minimum_detectable_auc_difference(0.9, 1, 400) == pytest.approx(_expected(_hanley_mcneil_1982(0.5, 1, 400)))
