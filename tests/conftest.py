@@ -46,7 +46,7 @@ def tiny_settings(tiny_phantom: Path, tmp_path_factory: pytest.TempPathFactory) 
         **TINY,
         "manifest": str(tiny_phantom),
         "cache_dir": str(folder / "cache"),
-        "runs_dir": str(folder / "runs"),
+        "run_directory::runs_dir": str(folder / "runs"),
         "tracking_uri": f"sqlite:///{folder}/mlflow.db",
     }
 
@@ -55,7 +55,7 @@ def tiny_settings(tiny_phantom: Path, tmp_path_factory: pytest.TempPathFactory) 
 def tiny_run(tiny_settings: dict[str, Any]) -> Path:
     """Returns the directory of a complete run of `train.json`, trained for two epochs."""
     with _from_root():
-        run_dir = Path(tiny_settings["runs_dir"]) / "fixture"
+        run_dir = Path(tiny_settings["run_directory::runs_dir"]) / "fixture"
         run_bundle(
             config_file=["bundles/mtl/train.json"], **{**tiny_settings, "max_epochs": 2, "run_dir": str(run_dir)}
         )

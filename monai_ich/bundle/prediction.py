@@ -18,7 +18,6 @@ from monai.utils import CommonKeys
 from pydicom.data import get_testdata_file
 from torch.utils.data import Dataset
 
-from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.handlers import load_weights
 from monai_ich.reading import SliceStack, read_series
 from monai_ich.reading.geometry import volume_shape
@@ -28,6 +27,7 @@ from monai_ich.utils.errors import ConfigurationError, RunDirectoryError
 from monai_ich.utils.files import replace_json
 from monai_ich.utils.keys import Key, Task
 from monai_ich.utils.provenance import sha256_of_file
+from monai_ich.utils.run_files import RunDirectory
 from monai_ich.visualize import panel_figure
 
 MASK_THRESHOLD = 0.5
@@ -213,7 +213,8 @@ def predict_with_run(run: Path, source: Path, output_dir: Path) -> None:
     """
     from monai.bundle import run as run_bundle
 
-    configs = [run / CONFIG_NAME, run / "inference.json"]
+    directory = RunDirectory(run)
+    configs = [directory.config, directory.inference_config]
     missing = [path.name for path in configs if not path.is_file()]
     if missing:
         raise RunDirectoryError(f"expected a run's directory, but {run} has no {', '.join(missing)}.")
@@ -226,18 +227,6 @@ def predict_with_run(run: Path, source: Path, output_dir: Path) -> None:
             input=str(source),
             output_dir=str(output_dir),
         )
-
-
-def newest_complete_run(runs_dir: Path) -> Path:
-    """Returns the directory of the newest run that has results.
-
-    Raises:
-        RunDirectoryError: when there is none.
-    """
-    complete = sorted(runs_dir.glob("*/results.json"), key=lambda path: path.stat().st_mtime)
-    if not complete:
-        raise RunDirectoryError(f"expected a complete run in {runs_dir}/, found none. Train one first: make demo")
-    return complete[-1].parent
 
 
 def example_slice() -> Path:

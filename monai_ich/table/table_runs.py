@@ -20,12 +20,12 @@ from typing import IO, Any
 
 import torch
 
-from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.table.plan import RUNS_FOLDER, PlannedRun
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ComparisonError
 from monai_ich.utils.files import replace_json
 from monai_ich.utils.provenance import git_commit, machine
+from monai_ich.utils.run_files import CONFIG_NAME
 
 RECORD_NAME = "table_run.json"
 LOG_NAME = "log.txt"

@@ -41,7 +41,7 @@ def never(run: PlannedRun, lock: int, tick: Callable[[], None]) -> int:
 def request_for(tiny_settings: dict[str, Any]) -> Callable[..., TableRequest]:
     def build(output_dir: Path, rows: Sequence[str] = ROWS, seeds: int = 2) -> TableRequest:
         """A request whose table has a name of its own, and so an MLflow experiment of its own."""
-        kept = {name: value for name, value in tiny_settings.items() if name not in ("manifest", "runs_dir")}
+        kept = {name: value for name, value in tiny_settings.items() if name not in ("manifest", "run_directory::runs_dir")}
         return TableRequest(
             output_dir,
             rows,
