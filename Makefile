@@ -43,4 +43,4 @@ docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
-	rm -rf .venv site data runs predictions mlruns mlflow.db data_manifests/phantom.csv data_manifests/phantom.json
+	rm -rf .venv site data runs predictions mlruns mlflow.db data_manifests/phantom*

@@ -14,12 +14,8 @@ from monai_ich.bundle import RunDirectory
 from monai_ich.data import Manifest, protocol_counts, read_manifest
 from monai_ich.export.inference_config import INFERENCE_NAME, settings_of
 from monai_ich.utils.errors import FaultList, ManifestError
-<<<<<<< HEAD
-from monai_ich.utils.keys import Key
-=======
 from monai_ich.utils.keys import Key
 from monai_ich.utils.run_files import CONFIG_NAME
->>>>>>> rooms
 
 METADATA_NAME, LOGGING_NAME = "metadata.json", "logging.conf"
 _NEEDED = (CONFIG_NAME, INFERENCE_NAME, METADATA_NAME, LOGGING_NAME, "provenance.json", "models/best.pt")
