@@ -37,7 +37,8 @@ class RunningStatisticsRefresh:
         Args:
             network: the bare network, without `DistributedDataParallel`.
             inferer: as in validation, so that features have the same precision.
-            batches: how many; 0 leaves the moving average as it is, as in the paper's recipe. Their images (B, 1, H, W) stay in memory. On the phantom 8 of 16 images do as well as
+            batches: how many; 0 leaves the moving average as it is, as in the paper's recipe. Their images
+                (B, 1, H, W) stay in memory. On the phantom 8 of 16 images do as well as
                 the whole epoch (docs/phantom_results.md).
         """
         self.network = network

@@ -186,7 +186,8 @@ def test_the_paper_s_config_is_the_paper_s_recipe(tiny_settings: dict[str, Any],
     """Section 4.2, number by number; only data, weights and length are changed to run here."""
     overlay = ROOT / "bundles/mtl/paper.json"
     settings = {key: value for key, value in tiny_settings.items() if key != "image_size"}
-    workflow = ConfigWorkflow(_files(overlay), workflow_type="train", **settings, run_dir=str(tmp_path / "run"))
+    settings |= {"run_dir": str(tmp_path / "run"), "bundle_root": str(overlay.parent)}
+    workflow = ConfigWorkflow(_files(overlay), workflow_type="train", **settings)
     workflow.initialize()
     optimizer = workflow.parser.get_parsed_content("optimizer")
     assert isinstance(optimizer, torch.optim.SGD)
