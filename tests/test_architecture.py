@@ -25,6 +25,8 @@ FLOORS = {
     "handlers": 3,
     "importers": 3,
     "phantom": 3,
+    "config": 3,
+    "prediction": 3,
     "bundle": 4,
     "table": 5,
     "export": 5,

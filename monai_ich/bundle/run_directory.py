@@ -12,10 +12,10 @@ from typing import Any
 import ignite.distributed as idist
 import torch
 
-from monai_ich.bundle.former_configs import upgraded
-from monai_ich.bundle.settings import names_where
+from monai_ich.config.former_configs import upgraded
+from monai_ich.config.settings import names_where
 from monai_ich.utils.errors import RunDirectoryError
-from monai_ich.utils.files import replace_json
+from monai_ich.utils.files import json_text, replace_json
 from monai_ich.utils.provenance import git_commit, machine, package_versions
 from monai_ich.utils.run_files import RunDirectory
 
@@ -35,7 +35,7 @@ def what_is_fixed(config: dict[str, Any], free: frozenset[str]) -> dict[str, Any
         block, _, inner = name.partition("::")
         if inner and isinstance(fixed.get(block), dict):
             fixed[block] = {key: value for key, value in fixed[block].items() if key != inner}
-    return json.loads(json.dumps(fixed))  # a tuple and a list are the same setting
+    return json.loads(json_text(fixed))  # a tuple and a list are the same setting
 
 
 def open_run_directory(
@@ -122,5 +122,5 @@ def _write_new(run: RunDirectory, config: dict[str, Any]) -> None:
 
 def _write_config(run: RunDirectory, config: dict[str, Any]) -> None:
     """Keeps the config; its own folder is found beside it from now on, so that the run can be moved."""
-    here = "$monai_ich.bundle.config_folder()"
+    here = "$monai_ich.config.config_folder()"
     replace_json(run.config, {**config, "bundle_root": here, "run_dir": here, "resume": False}, indent=4)

@@ -27,7 +27,7 @@ from monai_ich.export.exported_network import (
 from monai_ich.export.inference_config import INFERENCE_NAME, NETWORK, inference_config
 from monai_ich.export.model_card import ExportChecks, model_card
 from monai_ich.export.run_facts import LOGGING_NAME, METADATA_NAME, RunFacts, add_faults_of_run, read_facts
-from monai_ich.handlers import load_weights
+from monai_ich.networks import load_weights
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ExportError, FaultList
 from monai_ich.utils.files import json_text

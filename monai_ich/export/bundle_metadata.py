@@ -5,22 +5,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from typing import Any
 
+import monai
+import numpy as np
+import torch
 from torch import Tensor
 
 from monai_ich.export.run_facts import RunFacts
 from monai_ich.utils.keys import Task
-from monai_ich.utils.provenance import git_commit, sha256_of_file
+from monai_ich.utils.provenance import git_commit, installed_versions, sha256_of_file
 
 _TASK_TEXTS = {
     Task.CLS: "classification of {markers} on head-CT slices",
     Task.SEG: "segmentation of the haematoma",
     Task.REC: "reconstruction of the windowed slice",
 }
-# Not imported by name, and needed all the same: MONAI's command line, its Swin blocks and its ITK reader, and the
-# decoders that pydicom finds by itself.
+# Needed without being imported by name: by MONAI's command line, its Swin blocks and its ITK reader; and the decoders
+# that pydicom finds by itself. Those that are installed here are recorded.
 _UNSEEN = ("fire", "einops", "itk", "pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm")
 # These have keys of their own.
 _NAMED_APART = ("torch", "monai", "numpy")
@@ -79,12 +81,12 @@ def bundle_metadata(
 
 
 def _versions(packages: Mapping[str, str], version: str) -> dict[str, Any]:
-    required = {**packages, **{name: metadata.version(name) for name in _UNSEEN}}
+    required = {**packages, **installed_versions(_UNSEEN)}
     return {
         "version": version,
-        "monai_version": metadata.version("monai"),
-        "pytorch_version": metadata.version("torch").split("+")[0],
-        "numpy_version": metadata.version("numpy"),
+        "monai_version": monai.__version__,
+        "pytorch_version": torch.__version__.split("+")[0],
+        "numpy_version": np.__version__,
         "required_packages_version": {name: required[name] for name in sorted(required) if name not in _NAMED_APART},
     }
 

@@ -8,7 +8,6 @@ import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from monai.data import save_net_with_metadata
 from torch import Tensor, nn
 
 from monai_ich.utils.errors import ExportError, FaultList
+from monai_ich.utils.provenance import installed_versions
 
 # Tracing sees one batch size; a size that it baked in shows at another.
 BATCH_SIZES = (1, 2, 5)
@@ -182,4 +182,4 @@ def _compare(kind: str, batches: Sequence[ExampleBatch], run: Callable[[Tensor],
 
 def onnx_versions() -> dict[str, str]:
     """Returns the installed versions of the packages of the extra `export`."""
-    return {name: metadata.version(name) for name in EXTRA}
+    return installed_versions(EXTRA)

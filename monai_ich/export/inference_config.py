@@ -10,7 +10,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from monai_ich.bundle.config_checks import REFERENCE
+from monai_ich.config.config_checks import REFERENCE
 from monai_ich.utils.files import json_text
 from monai_ich.utils.run_files import CONFIG_NAME
 
@@ -38,7 +38,6 @@ ROOTS = (
 )
 # Arguments of a network's builder that name files of weights: a bundle has its own.
 WEIGHT_SOURCES = ("pretrained", "segmentation_checkpoint")
-_OF_A_RUN, _OF_A_BUNDLE = "monai_ich.bundle.predict(", "monai_ich.export.predict_from_state_dict("
 
 
 def inference_config(run_dir: Path) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def inference_config(run_dir: Path) -> dict[str, Any]:
     files = [str(run_dir / CONFIG_NAME), str(run_dir / INFERENCE_NAME)]
     merged: dict[str, Any] = ConfigParser.load_config_files(files)
     builder = {key: value for key, value in merged.pop("network_def").items() if key not in WEIGHT_SOURCES}
-    text = re.sub(r"@network_def\b", f"@{NETWORK}", json_text(merged)).replace(_OF_A_RUN, _OF_A_BUNDLE)
+    text = re.sub(r"@network_def\b", f"@{NETWORK}", json_text(merged))
     config = {
         **json.loads(text),
         "bundle_root": ".",
@@ -58,7 +57,7 @@ def inference_config(run_dir: Path) -> dict[str, Any]:
         "input": "",
         "checkpoint": "$@bundle_root + '/models/model.pt'",
         NETWORK: builder,
-        "network_def": {"_target_": "monai_ich.export.PrimaryOutput", "network": f"@{NETWORK}"},
+        "network_def": {"_target_": "monai_ich.networks.PrimaryOutput", "network": f"@{NETWORK}"},
     }
     needed = _reachable(config)
     return {key: value for key, value in config.items() if key in needed}

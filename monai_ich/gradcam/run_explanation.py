@@ -16,12 +16,13 @@ from monai.bundle import ConfigParser
 from rich.table import Column, Table
 
 from monai_ich.bundle.evaluation import Evaluation
-from monai_ich.bundle.prediction import StudySlices
 from monai_ich.bundle.saved_runs import open_config
 from monai_ich.gradcam.explainer import GradCAMChoice, GradCAMExplainer
 from monai_ich.gradcam.heat_figure import HeatSlices, heat_figure
 from monai_ich.gradcam.test_set_maps import DRAWN_SLICES, MEASURES, figure_of, measure, slices_of_kinds, summarise
-from monai_ich.handlers import MLflowTracker, load_weights
+from monai_ich.handlers import MLflowTracker
+from monai_ich.networks import load_weights
+from monai_ich.prediction import StudySlices
 from monai_ich.transforms import to_source_geometry
 from monai_ich.utils.console import console, progress_bar
 from monai_ich.utils.run_files import RunDirectory

@@ -4,65 +4,21 @@
 from __future__ import annotations
 
 import math
-import os
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
-from torch.nn.parallel import DistributedDataParallel
 
 from monai_ich.engines import rank
-from monai_ich.utils.errors import FaultList, RunDirectoryError
+from monai_ich.networks import load_weights
+from monai_ich.utils.files import replaced
 
 
 def save_atomically(content: dict[str, Any], path: Path) -> None:
     """Writes a checkpoint so that `path` holds the old one or the new one, never a part, whenever the process dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with replaced(path, sole_writer=True, durable=True) as partial, partial.open("wb") as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def load_weights(network: torch.nn.Module, path: Path) -> dict[str, Any]:
-    """Loads the weights of `best.pt` or `last.pt` into `network`, and returns the rest of the checkpoint.
-
-    Raises:
-        RunDirectoryError: the file is missing or unreadable, or holds another network.
-    """
-    checkpoint = _read(path)
-    bare = network.module if isinstance(network, DistributedDataParallel) else network
-    _refuse_foreign(bare.state_dict(), checkpoint["model"], path)
-    bare.load_state_dict(checkpoint["model"])
-    return {key: value for key, value in checkpoint.items() if key != "model"}
-
-
-def _refuse_foreign(own: dict[str, torch.Tensor], saved: dict[str, torch.Tensor], path: Path) -> None:
-    """Raises RunDirectoryError when names or shapes of the weights differ, with a few of them."""
-    faults = FaultList(f"{path} holds the weights of another network than the configured one:", most=5)
-    for name in sorted(own.keys() - saved.keys()):
-        faults.add(f"{name} is not in the file")
-    for name in sorted(saved.keys() - own.keys()):
-        faults.add(f"{name} is not in the network")
-    for name in sorted(own.keys() & saved.keys()):
-        if own[name].shape != saved[name].shape:
-            faults.add(f"{name} is {tuple(saved[name].shape)} in the file, {tuple(own[name].shape)} in the network")
-    faults.raise_if_any(RunDirectoryError)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise RunDirectoryError(
-            f"expected a checkpoint at {path}, but there is no such file. Has the run trained an epoch?"
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-        raise RunDirectoryError(f"{path} is not a readable checkpoint: {error}") from error
 
 
 class Checkpoints:

@@ -11,9 +11,11 @@ from monai_ich.networks.joint_builders import joint_learning, joint_swin
 from monai_ich.networks.layouts.family import EncoderWeights, WeightFamily
 from monai_ich.networks.multitask_net import HeadOutput, MultiTaskNet
 from monai_ich.networks.pretrained import KNOWN_WEIGHTS, LoadReceipt, load_pretrained_encoder
+from monai_ich.networks.primary_output import PrimaryOutput
 from monai_ich.networks.resnet import ResNetPyramid
 from monai_ich.networks.sizes import SWIN_SIZES, SwinSize
 from monai_ich.networks.swin import ShiftedWindowBlock, SwinEncoder, SwinStage
+from monai_ich.networks.trained_weights import load_weights
 from monai_ich.networks.unet import PyramidUNetDecoder, UNetPyramid
 from monai_ich.networks.wavelet import HaarDecomposition, WaveletPyramid
 
@@ -30,6 +32,7 @@ __all__ = [
     "LoadReceipt",
     "MultiTaskNet",
     "PatchExpanding",
+    "PrimaryOutput",
     "PyramidUNetDecoder",
     "ResNetPyramid",
     "ShiftedWindowBlock",
@@ -45,6 +48,7 @@ __all__ = [
     "joint_swin",
     "load_pretrained_encoder",
     "load_segmentation_encoder",
+    "load_weights",
     "mtl_swin_unet",
     "resnet_classifier",
     "resnet_encoder",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from monai_ich.networks.pretrained_files import read_weights
+from monai_ich.networks.trained_weights import add_weight_faults
 from monai_ich.utils.errors import FaultList, PretrainedWeightsError
 
 _ENCODER, _SEGMENTATION_HEAD = "encoder.", "heads.seg."
@@ -95,7 +96,6 @@ def load_segmentation_encoder(encoder: nn.Module, path: str | Path) -> None:
             "network first, and give its models/best.pt."
         )
     state = read_weights(path)
-    own = encoder.state_dict()
     saved = {key.removeprefix(_ENCODER): tensor for key, tensor in state.items() if key.startswith(_ENCODER)}
     faults = FaultList(
         f"{path} does not hold the encoder that is to be frozen here. Name a run of the segmentation network that "
@@ -104,12 +104,6 @@ def load_segmentation_encoder(encoder: nn.Module, path: str | Path) -> None:
     )
     if not any(key.startswith(_SEGMENTATION_HEAD) for key in state):
         faults.add("it has no segmentation head, so its encoder has not learnt to segment")
-    for key in sorted(own.keys() - saved.keys()):
-        faults.add(f"{key} is not in the file")
-    for key in sorted(saved.keys() - own.keys()):
-        faults.add(f"{key} is not in the encoder")
-    for key in sorted(own.keys() & saved.keys()):
-        if own[key].shape != saved[key].shape:
-            faults.add(f"{key} is {tuple(saved[key].shape)} in the file, {tuple(own[key].shape)} in the encoder")
+    add_weight_faults(faults, "encoder", encoder.state_dict(), saved)
     faults.raise_if_any(PretrainedWeightsError)
     encoder.load_state_dict(saved)

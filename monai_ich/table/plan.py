@@ -12,10 +12,10 @@ from typing import Any
 from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 
-from monai_ich.bundle import check_config, name_of_row
 from monai_ich.bundle.run_directory import what_is_fixed
-from monai_ich.bundle.settings import Role, names_where
-from monai_ich.bundle.stages import with_stage
+from monai_ich.config import check_config, name_of_row
+from monai_ich.config.first_stage import with_stage
+from monai_ich.config.settings import Role, names_where
 from monai_ich.table.published_table import in_paper_order
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.lists import comma_list

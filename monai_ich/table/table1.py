@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.table import Column, Table
 
-from monai_ich.bundle import name_of_row
+from monai_ich.config import name_of_row
 from monai_ich.table.missing_runs import blank_records, fetch_finished, print_plan, refuse_other_settings, train_missing
 from monai_ich.table.plan import (
     PlannedRun,

@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -48,9 +50,21 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """Returns the versions of those packages that are installed, in the order of `names`.
+
+    A package can be absent and its module present: conda installs gdcm without the Python package `python-gdcm`.
+    """
+    versions: dict[str, str] = {}
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
+
+
 def package_versions() -> dict[str, str]:
     """Returns the installed versions of the packages that can change a result."""
-    return {name: metadata.version(name) for name in RECORDED_PACKAGES}
+    return installed_versions(RECORDED_PACKAGES)
 
 
 def machine() -> dict[str, str]:

@@ -18,7 +18,7 @@ from pydicom.data import get_testdata_file
 from support import ROOT, strict_json
 
 from monai_ich.bundle import RunDirectory
-from monai_ich.bundle.stages import stage_config
+from monai_ich.config.first_stage import stage_config
 from monai_ich.data import Draw
 from monai_ich.handlers import DivergedError
 from monai_ich.metrics import PredictionTable

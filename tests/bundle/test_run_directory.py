@@ -30,7 +30,7 @@ def test_a_new_run_holds_all_that_is_needed_later(tmp_path: Path) -> None:
     assert not run.resuming
     assert run.path.name.startswith("net-")
     kept = json.loads((run.path / "train.json").read_text())
-    here = "$monai_ich.bundle.config_folder()"  # so that the run can be moved
+    here = "$monai_ich.config.config_folder()"  # so that the run can be moved
     assert kept == {**CONFIG, "bundle_root": here, "run_dir": here, "resume": False}
     for name in ("evaluate.json", "inference.json", "metadata.json", "logging.conf"):
         assert (run.path / name).read_bytes() == (Path("bundles/mtl") / name).read_bytes()

@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from monai_ich.bundle.settings import SETTINGS
 
 TINY = 1e-12

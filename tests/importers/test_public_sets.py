@@ -213,7 +213,7 @@ def test_a_command_reports_what_it_did(tmp_path: Path) -> None:
 
 def test_imported_labels_can_be_learned(tmp_path: Path) -> None:
     """`label_<name>` columns are labels like the markers: read, checked and given to the data set."""
-    from monai_ich.bundle.settings import SETTINGS
+    from monai_ich.config.settings import SETTINGS
     from monai_ich.data import SliceDataset, SliceStore, read_manifest, write_manifest
 
     physionet(tmp_path / "set")

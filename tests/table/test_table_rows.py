@@ -12,7 +12,7 @@ import pytest
 import torch
 from table_support import in_process
 
-from monai_ich.bundle import name_of_row
+from monai_ich.config import name_of_row
 from monai_ich.metrics import PredictionTable
 from monai_ich.table.published_table import PAPER_TABLE_1
 from monai_ich.table.table1 import TableRequest, make_table

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monai_ich.bundle import check_config
+from monai_ich.config import check_config
 from monai_ich.utils.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]

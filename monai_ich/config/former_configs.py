@@ -6,24 +6,29 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from monai_ich.utils.files import json_text
+
 FORMER_NAMES = {
     **{
         f"monai_ich.apps.{name}": f"monai_ich.bundle.{name}"
-        for name in ("Evaluation", "StudySlices", "evaluate", "predict", "prepare", "test_datasets", "train")
+        for name in ("Evaluation", "evaluate", "prepare", "test_datasets", "train")
     },
+    "monai_ich.apps.StudySlices": "monai_ich.prediction.StudySlices",
+    "monai_ich.apps.predict": "monai_ich.prediction.predict",
+    "monai_ich.bundle.effective_config": "monai_ich.config.effective_config",
     "monai_ich.apps.ensure_phantom": "monai_ich.phantom.ensure_phantom",
     "monai_ich.apps.refuse_findings": "monai_ich.audit.refuse_findings",
     "monai_ich.inferers.AutocastInferer": "monai_ich.engines.AutocastInferer",
     "monai_ich.data.PhantomSpec": "monai_ich.phantom.PhantomSpec",
 }
 _FORMER_STAGE = "monai_ich.apps.segmentation_checkpoint("
-_STAGE = "$monai_ich.bundle.segmentation_checkpoint(monai_ich.bundle.effective_config(), @run_directory)"
+_STAGE = "$monai_ich.bundle.segmentation_checkpoint(monai_ich.config.effective_config(), @run_directory)"
 _STAGE_STEPS = ("@named_segmentation", "@segmentation_checkpoint")
 
 
 def is_former(config: dict[str, Any]) -> bool:
     """Whether a raw config is of before version 0.1.0: it names rooms that are no more."""
-    return "monai_ich.apps." in json.dumps(config) or "monai_ich.inferers." in json.dumps(config)
+    return any(room in json_text(config) for room in ("monai_ich.apps.", "monai_ich.inferers."))
 
 
 def upgraded(config: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +38,7 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
     """
     if not is_former(config):
         return config
-    text = json.dumps(config)
+    text = json_text(config)
     for former, name in FORMER_NAMES.items():
         text = text.replace(former, name)
     config = json.loads(text)

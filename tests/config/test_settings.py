@@ -11,10 +11,11 @@ import pytest
 from monai.bundle import ConfigParser
 from support import ROOT
 
-from monai_ich.bundle import check_config, open_run_directory
-from monai_ich.bundle import settings as declared
-from monai_ich.bundle.settings import SETTINGS, Kind, Role, Setting, value_at
-from monai_ich.bundle.workflow import settings_of
+from monai_ich.bundle import open_run_directory
+from monai_ich.config import check_config
+from monai_ich.config import settings as declared
+from monai_ich.config.settings import SETTINGS, Kind, Role, Setting, value_at
+from monai_ich.config.workflow import settings_of
 from monai_ich.table import plan
 from monai_ich.utils.errors import ConfigurationError, RunDirectoryError
 

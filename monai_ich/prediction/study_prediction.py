@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,22 @@ import torch
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
 from monai.utils import CommonKeys
-from pydicom.data import get_testdata_file
 from torch.utils.data import Dataset
 
-from monai_ich.handlers import load_weights
+from monai_ich.metrics import haematoma_probability, marker_probabilities
+from monai_ich.networks import load_weights
 from monai_ich.reading import SliceStack, read_series
 from monai_ich.reading.geometry import volume_shape
 from monai_ich.transforms import SourceVolume, is_sheared, to_source_geometry, unshear
 from monai_ich.utils.console import console
-from monai_ich.utils.errors import ConfigurationError, RunDirectoryError
+from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.files import replace_json
 from monai_ich.utils.keys import Key, Task
 from monai_ich.utils.provenance import sha256_of_file
-from monai_ich.utils.run_files import RunDirectory
 from monai_ich.visualize import panel_figure
 
 MASK_THRESHOLD = 0.5
 MASK_FILE, UNSHEARED_FILE = "mask.nii.gz", "mask_unsheared.nii.gz"
-EXAMPLE_SLICE = "J2K_pixelrep_mismatch.dcm"
 PANEL_SLICES = 6
 MM3_PER_ML = 1000.0
 
@@ -138,8 +135,7 @@ def _slice_table(
         "z_mm": np.round(study.stack.centres_ras_mm()[:, 2], 2),
     }
     if Task.CLS in outputs:
-        logits = outputs[Task.CLS]
-        probabilities = logits.softmax(1)[:, 1:] if len(markers) == 1 else logits.sigmoid()
+        probabilities = marker_probabilities(outputs[Task.CLS], len(markers))
         for column, marker in enumerate(markers):
             columns[f"probability_{marker}"] = probabilities[:, column].numpy().round(6)
             columns[marker] = (probabilities[:, column] >= threshold).int().numpy()
@@ -163,7 +159,7 @@ def _write_mask(
         (folder / name).unlink(missing_ok=True)  # not every study gets both, and another's shall not stay
     if Task.SEG not in outputs:
         return {}
-    probability = outputs[Task.SEG].softmax(1)[:, 1]  # (N, S, S)
+    probability = haematoma_probability(outputs[Task.SEG])  # (N, S, S)
     volume = to_source_geometry(probability, study.stack)
     mask = (volume.array >= MASK_THRESHOLD).astype(np.uint8)
     nib.save(nib.Nifti1Image(mask, volume.affine_ras_mm), folder / MASK_FILE)
@@ -189,7 +185,7 @@ def _panel(study: StudySlices, outputs: dict[str, torch.Tensor], slices: pd.Data
         images=study.images[chosen].numpy(),
         masks=None,
         has_mask=None,
-        seg_probabilities=outputs[Task.SEG].softmax(1)[chosen, 1].numpy() if Task.SEG in outputs else None,
+        seg_probabilities=haematoma_probability(outputs[Task.SEG][chosen]).numpy() if Task.SEG in outputs else None,
         reconstructions=outputs[Task.REC][chosen, 0].numpy() if Task.REC in outputs else None,
         titles=titles,
     )
@@ -203,32 +199,3 @@ def _report(summary: dict[str, Any], folder: Path) -> None:
     written = [name for name in ("slices.csv", "study.json", MASK_FILE, UNSHEARED_FILE, "panel.png")
                if (folder / name).exists()]  # fmt: skip
     console.print(f"written to {folder}: {', '.join(written)}", soft_wrap=True)
-
-
-def predict_with_run(run: Path, source: Path, output_dir: Path) -> None:
-    """Predicts `source` with a run's own configs: the same as `inference.json` on the command line.
-
-    Raises:
-        RunDirectoryError: when `run` is no run's directory.
-    """
-    from monai.bundle import run as run_bundle
-
-    directory = RunDirectory(run)
-    configs = [directory.config, directory.inference_config]
-    missing = [path.name for path in configs if not path.is_file()]
-    if missing:
-        raise RunDirectoryError(f"expected a run's directory, but {run} has no {', '.join(missing)}.")
-    with warnings.catch_warnings():
-        # MONAI warns that configs are code; this one was written by the run
-        warnings.filterwarnings("ignore", message="parsing config_file")
-        run_bundle(
-            config_file=[str(path) for path in configs],
-            run_dir=str(run),
-            input=str(source),
-            output_dir=str(output_dir),
-        )
-
-
-def example_slice() -> Path:
-    """Returns the real head-CT slice that pydicom ships: JPEG 2000, gantry tilted by about 22 degrees."""
-    return Path(str(get_testdata_file(EXAMPLE_SLICE)))

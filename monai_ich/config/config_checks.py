@@ -20,7 +20,7 @@ from monai.bundle.properties import InferProperties, TrainProperties
 from monai.bundle.utils import ID_SEP_KEY
 from monai.utils import BundlePropertyConfig
 
-from monai_ich.bundle.settings import SETTINGS, value_at
+from monai_ich.config.settings import SETTINGS, value_at
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 
 SEPARATOR = ID_SEP_KEY

@@ -19,10 +19,10 @@ from typing import Any
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.utils import ensure_tuple
 
-from monai_ich.bundle.config_checks import check_config
-from monai_ich.bundle.former_configs import is_former, upgraded
-from monai_ich.bundle.settings import SETTINGS, value_at
-from monai_ich.bundle.stages import check_named_run, with_stage
+from monai_ich.config.config_checks import check_config
+from monai_ich.config.first_stage import check_named_run, with_stage
+from monai_ich.config.former_configs import is_former, upgraded
+from monai_ich.config.settings import SETTINGS, value_at
 from monai_ich.engines import init_distributed
 from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.failures import show_failure
@@ -100,7 +100,7 @@ def effective_config() -> dict[str, Any]:
     config = copy.deepcopy(running_parser().get())
     config.pop("_meta_", None)
     for name in ("bundle_root", "run_dir"):
-        if config.get(name) == "$monai_ich.bundle.config_folder()":
+        if config.get(name) == "$monai_ich.config.config_folder()":
             config[name] = config_folder()
     return with_stage(config, config_files())
 
