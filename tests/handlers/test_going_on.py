@@ -10,8 +10,9 @@ import pytest
 import torch
 from ignite.engine import Engine
 
-from monai_ich.handlers import Checkpoints, load_weights
+from monai_ich.handlers import Checkpoints
 from monai_ich.handlers.checkpoints import save_atomically
+from monai_ich.networks import load_weights
 from monai_ich.utils.errors import RunDirectoryError
 
 LENGTH = 3
