@@ -6,10 +6,11 @@ export OMP_NUM_THREADS ?= $(shell nproc)
 # MONAI warns that configs are code. The configs run here are this repository's own.
 QUIET := PYTHONWARNINGS="ignore:parsing config_file"
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test coverage lint docs clean
 help:
 	@echo "make demo   set up, make the phantom, train MTL-Swin-Unet, predict on a real CT slice (about 8 minutes)"
 	@echo "make test   set up, run the tests"
+	@echo "make coverage   the same; prints the lines that no test runs, writes coverage.xml and htmlcov/"
 	@echo "make lint   ruff and mypy"
 	@echo "make clean  remove generated data, runs and the virtual environment"
 
@@ -29,10 +30,17 @@ demo: .venv/.demo
 test: .venv/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
+coverage: .venv/.test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term-missing:skip-covered \
+		--cov-report=xml --cov-report=html
+	@echo "room: statements, missed, branches, missed in part, covered"
+	@for room in $(dir $(wildcard monai_ich/*/__init__.py)); do \
+		printf '%-24s' $$room; $(BIN)/coverage report --include="$$room*" | sed -n 's/^TOTAL//p'; done
+
 lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv data runs predictions mlruns mlflow.db data_manifests/phantom.csv data_manifests/phantom.json
+	rm -rf .venv data runs predictions mlruns mlflow.db htmlcov coverage.xml .coverage data_manifests/phantom.csv data_manifests/phantom.json

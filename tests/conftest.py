@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
 import pytest
-import torch
 from monai.bundle import run as run_bundle
+from monai.utils import set_determinism
 from support import PATIENT, TINY, from_root
 
 from monai_ich.phantom import PhantomSpec, generate_phantom
@@ -35,10 +33,8 @@ def _artifacts_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(autouse=True)
 def _same_random_numbers() -> None:
-    """A test draws the same numbers from the global generators when it runs alone and when it runs after others."""
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    torch.manual_seed(0)
+    """A test draws the same random numbers when it runs alone and when it runs after others."""
+    set_determinism(seed=0)
 
 
 @pytest.fixture(scope="session")
