@@ -32,7 +32,7 @@ NOT_CONFIGS = {"metadata.json", "train.json"}
 # These need a trained run, and have tests of their own below.
 AFTER_TRAINING = {"evaluate.json", "inference.json"}
 OVERLAYS = sorted(p for p in (ROOT / "bundles").rglob("*.json") if p.name not in NOT_CONFIGS | AFTER_TRAINING)
-# The rows of Table 1 are trained by tests/apps/test_table_rows.py, which finds them as the table does.
+# The rows of Table 1 are trained by tests/table/test_table_rows.py, which finds them as the table does.
 ROWS = [p for p in OVERLAYS if p.parent in BASES and "row" in json.loads(p.read_text())]
 
 
