@@ -124,7 +124,7 @@ class TableTracking:
         for name in (RECORD_NAME, "results.json", "predictions", "config"):
             self.client.download_artifacts(run_id, name, str(folder))
         if (folder / "config" / CONFIG_NAME).is_file():
-            (folder / "config" / CONFIG_NAME).replace(folder / CONFIG_NAME)
+            shutil.move(folder / "config" / CONFIG_NAME, folder / CONFIG_NAME)
         return folder if is_complete(folder) and (folder / CONFIG_NAME).is_file() else None
 
 
@@ -154,5 +154,5 @@ def _put_in_place(fetched: Path, run_dir: Path) -> None:
         shutil.rmtree(run_dir)
     else:
         number = sum(1 for _ in run_dir.parent.glob(f"{run_dir.name}.unfinished*"))
-        run_dir.rename(run_dir.with_name(f"{run_dir.name}.unfinished{number}"))
+        shutil.move(run_dir, run_dir.with_name(f"{run_dir.name}.unfinished{number}"))
     shutil.move(fetched, run_dir)
