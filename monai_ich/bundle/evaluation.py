@@ -20,7 +20,7 @@ from rich.table import Column, Table
 from monai_ich.data import ShardSampler, SliceDataset, SliceStore, test_splits
 from monai_ich.engines import per_process_batch_size, prepare_multitask_batch, rank, world_size
 from monai_ich.handlers import MLflowTracker, PredictionMetrics
-from monai_ich.metrics import PredictionTable
+from monai_ich.metrics import PredictionTable, haematoma_probability
 from monai_ich.networks import load_weights
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ManifestError
@@ -163,7 +163,7 @@ class Evaluation:
             images=images[:, 0].numpy(),
             masks=torch.stack([torch.as_tensor(sample["mask"]) for sample in samples])[:, 0].numpy(),
             has_mask=[bool(sample["has_mask"]) for sample in samples],
-            seg_probabilities=outputs["seg"].softmax(1)[:, 1].cpu().numpy() if "seg" in outputs else None,
+            seg_probabilities=haematoma_probability(outputs["seg"]).cpu().numpy() if "seg" in outputs else None,
             reconstructions=outputs["rec"][:, 0].cpu().numpy() if "rec" in outputs else None,
             titles=[str(sample["key"]) for sample in samples],
         )

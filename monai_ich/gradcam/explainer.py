@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from monai_ich.gradcam.class_activation import METHOD_TITLES, METHODS, ActivationMaps, activation_maps
+from monai_ich.metrics import marker_probabilities
 from monai_ich.networks import HeadOutput, JointEncoder, MultiTaskNet, SwinEncoder
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import MARKERS, Task
@@ -122,9 +122,7 @@ class GradCAMExplainer:
         """The marker's probability, (B,), from the head's output; None for another head."""
         if self.choice.head != Task.CLS:
             return None
-        if len(self.markers) == 1:
-            return output.softmax(1)[:, 1]
-        return torch.sigmoid(output[:, self.class_index])
+        return marker_probabilities(output, len(self.markers))[:, self.markers.index(self.choice.marker)]
 
     @property
     def title(self) -> str:

@@ -6,6 +6,7 @@ from monai_ich.handlers.iteration import DivergedError, EpochLosses, EpochSeed, 
 from monai_ich.handlers.mlflow import MLflowTracker, MLflowTraining
 from monai_ich.handlers.predictions import PredictionMetrics
 from monai_ich.handlers.progress import TrainingProgress
+from monai_ich.handlers.running_statistics import RunningStatisticsRefresh
 
 __all__ = [
     "Checkpoints",
@@ -17,5 +18,6 @@ __all__ = [
     "MLflowTraining",
     "PolyLearningRate",
     "PredictionMetrics",
+    "RunningStatisticsRefresh",
     "TrainingProgress",
 ]

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from monai_ich.metrics.classification import classification_metrics, multilabel_metrics
+from monai_ich.metrics.probabilities import haematoma_mask, marker_probabilities
 from monai_ich.metrics.segmentation import segmentation_counts, segmentation_metrics
 from monai_ich.utils.errors import MonaiIchError
 from monai_ich.utils.keys import Key, Task
@@ -128,20 +129,16 @@ class PredictionTable:
 
 
 def _classification_columns(logits: torch.Tensor, label: torch.Tensor, markers: Sequence[str]) -> dict[str, Any]:
-    logits = logits.detach().float().cpu()
-    labels = label.detach().cpu().numpy().astype(float).reshape(len(logits), len(markers))
+    labels = label.cpu().numpy().astype(float).reshape(len(logits), len(markers))
     labels = np.where(labels >= 0, labels, np.nan)  # also NaN stays NaN
-    one = len(markers) == 1
-    probabilities = (logits.softmax(dim=1)[:, 1:] if one else logits.sigmoid()).numpy().astype(float)
+    probabilities = marker_probabilities(logits.cpu(), len(markers)).numpy().astype(float)
     columns: dict[str, Any] = {LABEL + marker: labels[:, i] for i, marker in enumerate(markers)}
     return columns | {PROBABILITY + marker: probabilities[:, i] for i, marker in enumerate(markers)}
 
 
 def _segmentation_columns(logits: torch.Tensor, mask: torch.Tensor, has_mask: torch.Tensor) -> dict[str, Any]:
-    # the larger of two logits is the softmax at 0.5, exactly and on the device
-    predicted = (logits[:, 1:] > logits[:, :1]).detach().cpu().numpy()
-    counts = segmentation_counts(predicted, mask.detach().cpu().numpy())
-    annotated = has_mask.detach().cpu().numpy().astype(bool)
+    counts = segmentation_counts(haematoma_mask(logits).cpu().numpy(), mask[:, 0].cpu().numpy())
+    annotated = has_mask.cpu().numpy().astype(bool)
     columns: dict[str, Any] = {
         name: values if name == "seg_pred_area" else np.where(annotated, values.astype(float), np.nan)
         for name, values in counts.items()

@@ -16,6 +16,7 @@ from monai.engines import SupervisedEvaluator
 from monai.utils import CommonKeys
 from torch.utils.data import Dataset
 
+from monai_ich.metrics import haematoma_probability, marker_probabilities
 from monai_ich.networks import load_weights
 from monai_ich.reading import SliceStack, read_series
 from monai_ich.reading.geometry import volume_shape
@@ -134,8 +135,7 @@ def _slice_table(
         "z_mm": np.round(study.stack.centres_ras_mm()[:, 2], 2),
     }
     if Task.CLS in outputs:
-        logits = outputs[Task.CLS]
-        probabilities = logits.softmax(1)[:, 1:] if len(markers) == 1 else logits.sigmoid()
+        probabilities = marker_probabilities(outputs[Task.CLS], len(markers))
         for column, marker in enumerate(markers):
             columns[f"probability_{marker}"] = probabilities[:, column].numpy().round(6)
             columns[marker] = (probabilities[:, column] >= threshold).int().numpy()
@@ -159,7 +159,7 @@ def _write_mask(
         (folder / name).unlink(missing_ok=True)  # not every study gets both, and another's shall not stay
     if Task.SEG not in outputs:
         return {}
-    probability = outputs[Task.SEG].softmax(1)[:, 1]  # (N, S, S)
+    probability = haematoma_probability(outputs[Task.SEG])  # (N, S, S)
     volume = to_source_geometry(probability, study.stack)
     mask = (volume.array >= MASK_THRESHOLD).astype(np.uint8)
     nib.save(nib.Nifti1Image(mask, volume.affine_ras_mm), folder / MASK_FILE)
@@ -185,7 +185,7 @@ def _panel(study: StudySlices, outputs: dict[str, torch.Tensor], slices: pd.Data
         images=study.images[chosen].numpy(),
         masks=None,
         has_mask=None,
-        seg_probabilities=outputs[Task.SEG].softmax(1)[chosen, 1].numpy() if Task.SEG in outputs else None,
+        seg_probabilities=haematoma_probability(outputs[Task.SEG][chosen]).numpy() if Task.SEG in outputs else None,
         reconstructions=outputs[Task.REC][chosen, 0].numpy() if Task.REC in outputs else None,
         titles=titles,
     )

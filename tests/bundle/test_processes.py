@@ -15,7 +15,7 @@ import mlflow
 import pytest
 import torch
 from monai.bundle import run as run_bundle
-from support import ROOT
+from support import ROOT, from_root
 
 pytestmark = pytest.mark.usefixtures("in_root")
 
@@ -45,13 +45,11 @@ def _finish(module_and_arguments: list[str], **environment: str) -> subprocess.C
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tiny_settings: dict[str, Any]) -> dict[str, torch.Tensor]:
+def uninterrupted(tiny_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
     """Returns the weights after three epochs of a run that nothing disturbed."""
-    run_dir = Path(tiny_settings["run_directory::runs_dir"]) / "uninterrupted"
-    before = os.getcwd()
-    os.chdir(ROOT)
-    run_bundle(config_file=[TRAIN], **{**tiny_settings, "max_epochs": 3, "run_dir": str(run_dir)})
-    os.chdir(before)
+    run_dir = tmp_path_factory.mktemp("uninterrupted") / "run"
+    with from_root():
+        run_bundle(config_file=[TRAIN], **{**tiny_settings, "max_epochs": 3, "run_dir": str(run_dir)})
     return torch.load(run_dir / "models/last.pt", weights_only=True)["model"]
 
 
