@@ -16,7 +16,15 @@ from monai.bundle import ConfigParser
 from torch import nn
 
 from monai_ich.export.bundle_metadata import bundle_metadata, primary_head
-from monai_ich.export.carried_modules import CARRIED, OWN, carried_modules, renamed
+from monai_ich.export.carried_rooms import (
+    CARRIED,
+    OWN,
+    copy_rooms,
+    imported_distributions,
+    renamed,
+    rooms_behind,
+    with_home_rooms,
+)
 from monai_ich.export.exported_network import (
     ExampleBatch,
     example_batches,
@@ -140,11 +148,11 @@ def _fill(
 ) -> ExportChecks:
     for folder in ("configs", "models", "docs"):
         (bundle / folder).mkdir()
-    raw_config = json_text(config, indent=4)
-    carried = carried_modules([raw_config])
-    carried.write(bundle)
-    inference = renamed(raw_config) + "\n"
-    meta = bundle_metadata(facts, batches[0].outputs, carried.distributions(), version)
+    own_config = with_home_rooms(json_text(config, indent=4))
+    rooms = rooms_behind(own_config)
+    copy_rooms(rooms, bundle)
+    inference = renamed(own_config) + "\n"
+    meta = bundle_metadata(facts, batches[0].outputs, imported_distributions(rooms), version)
     (bundle / "configs" / INFERENCE_NAME).write_text(inference, encoding="utf-8")
     (bundle / "configs" / METADATA_NAME).write_text(json_text(meta, indent=4, ensure_ascii=False) + "\n", "utf-8")
     logging_conf = (facts.run.path / LOGGING_NAME).read_text(encoding="utf-8")

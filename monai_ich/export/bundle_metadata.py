@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import monai
@@ -21,14 +21,14 @@ _TASK_TEXTS = {
     Task.SEG: "segmentation of the haematoma",
     Task.REC: "reconstruction of the windowed slice",
 }
-# Needed without being imported by name: by MONAI's command line, its Swin blocks and its ITK reader; and the decoders
-# that pydicom finds by itself. Those that are installed here are recorded.
-_UNSEEN = ("fire", "einops", "itk", "pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm")
+# Needed without being imported by name: by MONAI's command line and its Swin blocks; and the decoders that pydicom
+# finds by itself. Those that are installed here are recorded.
+_UNSEEN = ("fire", "einops", "pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm")
 # These have keys of their own.
 _NAMED_APART = ("torch", "monai", "numpy")
 
 
-def primary_head(outputs: Mapping[str, Tensor]) -> str:
+def primary_head(outputs: Collection[str]) -> str:
     """The output that MONAI's tools see as `pred`: the classifier's where there is one."""
     return Task.CLS.value if Task.CLS in outputs else next(iter(outputs))
 

@@ -12,7 +12,7 @@ from export_support import run_alone, run_of_row
 from support import ROOT
 
 from monai_ich.export import export_run
-from monai_ich.export.carried_modules import carried_modules, renamed
+from monai_ich.export.carried_rooms import copy_rooms, renamed, rooms_behind
 from monai_ich.export.inference_config import NETWORK, inference_config
 
 pytestmark = pytest.mark.usefixtures("in_root")
@@ -46,7 +46,7 @@ def test_what_each_row_carries_builds_its_network_elsewhere(tiny_run: Path, tmp_
         run_of_row(tiny_run, overlay, folder / "run")
         config = inference_config(folder / "run")
         text = json.dumps(config)
-        carried_modules([text]).write(folder)
+        copy_rooms(rooms_behind(json.dumps(config["multitask_network"])), folder)
         (folder / "inference.json").write_text(renamed(text))
         network = ConfigParser(config).get_parsed_content(NETWORK).eval()
         images = torch.rand(2, 1, 64, 64)
