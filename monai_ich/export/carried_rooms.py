@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import pkgutil
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from importlib import metadata
@@ -84,11 +85,12 @@ def _imports(room: str) -> Iterator[str]:
 
 def copy_rooms(rooms: Iterable[str], bundle: Path) -> None:
     """Copies whole rooms to `<bundle>/scripts`, renamed."""
-    rooms_files = (file for room in rooms for file in (_PACKAGE / room).rglob("*.py"))
-    for file in (_PACKAGE / "__init__.py", *rooms_files):
-        target = bundle / CARRIED / file.relative_to(_PACKAGE)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(renamed(file.read_text(encoding="utf-8")), encoding="utf-8")
+    scripts = bundle / CARRIED
+    for room in rooms:
+        shutil.copytree(_PACKAGE / room, scripts / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(_PACKAGE / "__init__.py", scripts / "__init__.py")
+    for file in scripts.rglob("*.py"):
+        file.write_text(renamed(file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def imported_distributions(rooms: Iterable[str]) -> dict[str, str]:

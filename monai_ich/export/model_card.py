@@ -6,17 +6,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monai_ich.export.bundle_metadata import primary_head
 from monai_ich.export.exported_network import BATCH_SIZES, ONNX_OPSET, onnx_versions
 from monai_ich.export.run_facts import RunFacts
 from monai_ich.utils.keys import Task
+from monai_ich.utils.templates import render
 
-_TEMPLATE = "model_card.md.j2"
+_TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 # A column of the table of results, and the metric that it shows.
 _COLUMNS = {"n": "n", "positive": "n_positive", "acc": "acc", "prec": "precision", "rec": "recall"}
 _COLUMNS |= {"macro-F1": "f1", "AUC": "auc", "IoU": "iou", "false alarms": "false_alarms"}
@@ -42,14 +41,8 @@ def model_card(facts: RunFacts, meta: Mapping[str, Any], checks: ExportChecks, p
         parameters: of the network.
     """
     heads = meta["heads"]
-    environment = Environment(
-        loader=PackageLoader(__package__, ""),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(_TEMPLATE).render(
+    return render(
+        _TEMPLATE,
         facts=facts,
         settings=facts.settings,
         meta=meta,
@@ -85,12 +78,8 @@ def _counts(facts: RunFacts) -> dict[str, Any]:
     """The table of the splits."""
     header = ["split", "slices", "patients", "with a mask", *(f"{marker} positive" for marker in facts.markers)]
     rows = [
-        [
-            split,
-            *(counts[key] for key in ("slices", "patients", "annotated")),
-            *map(counts["positives"].get, facts.markers),
-        ]
-        for split, counts in facts.counts.items()
+        [split, n["slices"], n["patients"], n["annotated"], *(n["positives"][marker] for marker in facts.markers)]
+        for split, n in facts.counts.items()
     ]
     return {"counts_header": header, "counts": rows}
 
