@@ -11,6 +11,7 @@ help:
 	@echo "make demo   set up, make the phantom, train MTL-Swin-Unet, predict on a real CT slice (about 8 minutes)"
 	@echo "make test   set up, run the tests"
 	@echo "make lint   ruff and mypy"
+	@echo "make docs   build the documentation into site/"
 	@echo "make clean  remove generated data, runs and the virtual environment"
 
 .venv/.demo: setup.cfg constraints.txt
@@ -29,10 +30,17 @@ demo: .venv/.demo
 test: .venv/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
+.venv/.docs: .venv/.demo
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .[docs]
+	@touch $@
+
 lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf .venv data runs predictions mlruns mlflow.db data_manifests/phantom.csv data_manifests/phantom.json
+	rm -rf .venv site data runs predictions mlruns mlflow.db data_manifests/phantom.csv data_manifests/phantom.json

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from monai_ich import __version__
 from monai_ich.cli import imports, manifests, runs
 from monai_ich.utils.failures import show_failure
 
@@ -18,6 +20,21 @@ cli = typer.Typer(
 cli.add_typer(imports.cli, name="import")
 cli.add_typer(manifests.cli)
 cli.add_typer(runs.cli)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"monai_ich {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """The options of the program itself."""
 
 
 def main() -> None:

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-import os
+import random
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
+import torch
 from monai.bundle import run as run_bundle
-from support import PATIENT, ROOT, TINY
+from support import PATIENT, TINY, from_root
 
 from monai_ich.phantom import PhantomSpec, generate_phantom
 
@@ -22,6 +23,22 @@ pytest_plugins = ["ct_file_fixtures"]
 # A shell starts background jobs with Ctrl-C ignored, which every process below inherits; tests press it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _artifacts_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps MLflow from storing artifacts in the working directory, which is the repository in most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(tmp_path_factory.mktemp("artifacts")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _same_random_numbers() -> None:
+    """A test draws the same numbers from the global generators when it runs alone and when it runs after others."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +63,7 @@ def tiny_settings(tiny_phantom: Path, tmp_path_factory: pytest.TempPathFactory) 
         **TINY,
         "manifest": str(tiny_phantom),
         "cache_dir": str(folder / "cache"),
-        "runs_dir": str(folder / "runs"),
+        "run_directory::runs_dir": str(folder / "runs"),
         "tracking_uri": f"sqlite:///{folder}/mlflow.db",
     }
 
@@ -54,8 +71,8 @@ def tiny_settings(tiny_phantom: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_settings: dict[str, Any]) -> Path:
     """Returns the directory of a complete run of `train.json`, trained for two epochs."""
-    with _from_root():
-        run_dir = Path(tiny_settings["runs_dir"]) / "fixture"
+    with from_root():
+        run_dir = Path(tiny_settings["run_directory::runs_dir"]) / "fixture"
         run_bundle(
             config_file=["bundles/mtl/train.json"], **{**tiny_settings, "max_epochs": 2, "run_dir": str(run_dir)}
         )
@@ -65,21 +82,5 @@ def tiny_run(tiny_settings: dict[str, Any]) -> Path:
 @pytest.fixture
 def in_root() -> Iterator[None]:
     """Runs a test where users run bundles from, and undoes what starting a bundle changes in this process."""
-    with _from_root():
+    with from_root():
         yield
-
-
-class _from_root:  # noqa: N801
-    def __enter__(self) -> None:
-        self.before: tuple[str, Callable[..., Any], str | None] = (
-            os.getcwd(),
-            sys.excepthook,
-            os.environ.pop("MLFLOW_TRACKING_URI", None),
-        )
-        os.chdir(ROOT)
-
-    def __exit__(self, *_: object) -> None:
-        folder, sys.excepthook, uri = self.before
-        os.chdir(folder)
-        if uri is not None:
-            os.environ["MLFLOW_TRACKING_URI"] = uri

@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +46,17 @@ def strict_json(path: Path) -> Any:
     return json.loads(
         path.read_text(), parse_constant=lambda name: pytest.fail(f"{path} holds {name}, which is no JSON")
     )
+
+
+@contextmanager
+def from_root() -> Iterator[None]:
+    """Stays where users run bundles from, and undoes what starting a bundle changes in this process."""
+    folder, hook, uri = os.getcwd(), sys.excepthook, os.environ.pop("MLFLOW_TRACKING_URI", None)
+    os.chdir(ROOT)
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+        sys.excepthook = hook
+        if uri is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = uri

@@ -11,14 +11,14 @@ import pandas as pd
 from monai_ich.audit.acquisition import has_header, read_acquisition
 from monai_ich.audit.findings import Finding, Severity
 from monai_ich.audit.row_checks import is_shortcut, probe_rows, probed_rows, shortcut_text
-from monai_ich.data.caching import map_in_processes
 from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import ImageReadError
+from monai_ich.utils.worker_pool import map_in_processes
 
 _BLOCK = 64  # headers that a process reads at once
 
 
-def header_findings(frame: pd.DataFrame, dataset_dir: Path, marker: str, workers: int) -> list[Finding]:
+def header_findings(frame: pd.DataFrame, dataset_dir: Path, marker: str, workers: int | None) -> list[Finding]:
     """Predicts the marker from scanner, kernel, tube voltage, pixel spacing, slice thickness and the file's window."""
     check = "headers"
     rows = probed_rows(frame, marker)
@@ -43,17 +43,15 @@ def header_findings(frame: pd.DataFrame, dataset_dir: Path, marker: str, workers
     return [Finding(check, Severity.PASSED, f"{summary}.", "", examples)]
 
 
-def _read_all(rows: pd.DataFrame, dataset_dir: Path, workers: int) -> pd.DataFrame:
+def _read_all(rows: pd.DataFrame, dataset_dir: Path, workers: int | None) -> pd.DataFrame:
     """One row of attributes a slice, with the index of `rows`; slices that cannot be read are left out."""
     blocks = [rows.iloc[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
     found: dict[int, dict[str, Any]] = {}
     with progress_bar() as bar:
         task = bar.add_task("reading headers", total=len(rows))
-        for job, read in map_in_processes(
-            lambda job: _read_block(blocks[job], dataset_dir), range(len(blocks)), workers
-        ):
+        for block, read in map_in_processes(lambda block: _read_block(block, dataset_dir), blocks, workers):
             found.update(read)
-            bar.advance(task, len(blocks[job]))
+            bar.advance(task, len(block))
     return pd.DataFrame.from_dict(found, orient="index")
 
 

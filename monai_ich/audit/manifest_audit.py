@@ -21,7 +21,6 @@ from monai_ich.audit.overlap import overlap_findings, protocol_name
 from monai_ich.audit.pixel_check import PixelFindings, pixel_findings
 from monai_ich.audit.row_checks import balance_findings, power_findings
 from monai_ich.data import Manifest, SliceStore, read_manifest
-from monai_ich.data.caching import available_cores
 from monai_ich.transforms import FitSquared, HUWindowd, LoadSlicesd
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ConfigurationError, ImageReadError, ManifestError, did_you_mean
@@ -124,9 +123,8 @@ def _report(request: AuditRequest, manifest: Manifest, findings: list[Finding]) 
         shares = [(row["hospital"], row["split"], row["slices"], row["positive"]) for row in hospitals]
         figures[f"Share of {marker} slices"] = balance_figure(shares, marker)
     if request.pixels:
-        workers = request.workers or available_cores()
-        findings += header_findings(frame, manifest.dataset_dir, marker, workers)
-        seen = pixel_findings(manifest, protocol, request.cache_dir, workers)
+        findings += header_findings(frame, manifest.dataset_dir, marker, request.workers)
+        seen = pixel_findings(manifest, protocol, request.cache_dir, request.workers)
         findings += seen.findings
         if request.pictures:
             figures |= _pictures(manifest, seen)

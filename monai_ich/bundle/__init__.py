@@ -1,24 +1,19 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Floor 4: a run: its directory, training, evaluation and stages. Configs find what they start with here, too."""
+"""Floor 4: a run: its directory, training, evaluation and stages."""
 
 from monai_ich.bundle.evaluation import Evaluation, evaluate, test_datasets
-from monai_ich.bundle.run_directory import RunDirectory, open_run_directory
-from monai_ich.bundle.run_prediction import predict_with_run
-from monai_ich.bundle.stages import named_segmentation, segmentation_checkpoint
+from monai_ich.bundle.run_directory import open_run_directory
+from monai_ich.bundle.saved_runs import predict_with_run
+from monai_ich.bundle.stages import segmentation_checkpoint
 from monai_ich.bundle.training import prepare, train
-from monai_ich.config import check_config, effective_config, start
-from monai_ich.prediction import StudySlices, predict
+from monai_ich.config import start  # the configs of runs of before version 0.1.0 begin with it
+from monai_ich.utils.run_files import RunDirectory
 
 __all__ = [
     "Evaluation",
     "RunDirectory",
-    "StudySlices",
-    "check_config",
-    "effective_config",
     "evaluate",
-    "named_segmentation",
     "open_run_directory",
-    "predict",
     "predict_with_run",
     "prepare",
     "segmentation_checkpoint",

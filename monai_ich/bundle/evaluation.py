@@ -17,7 +17,6 @@ from monai.engines import SupervisedEvaluator
 from monai.inferers import Inferer
 from rich.table import Column, Table
 
-from monai_ich.bundle.run_directory import RunDirectory
 from monai_ich.data import ShardSampler, SliceDataset, SliceStore, test_splits
 from monai_ich.engines import per_process_batch_size, prepare_multitask_batch, rank, world_size
 from monai_ich.handlers import MLflowTracker, PredictionMetrics
@@ -26,6 +25,7 @@ from monai_ich.networks import load_weights
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_json
+from monai_ich.utils.run_files import RunDirectory
 from monai_ich.visualize import confusion_figure, panel_figure, precision_recall_figure, roc_figure
 
 # A column of the final table, and the metric that it shows.

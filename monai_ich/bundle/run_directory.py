@@ -1,12 +1,10 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""A run's own directory: everything that is needed to resume, evaluate, export or explain it."""
+"""Makes a run's directory, or opens the one of a run that goes on."""
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,81 +12,30 @@ from typing import Any
 import ignite.distributed as idist
 import torch
 
+from monai_ich.config.former_configs import upgraded
+from monai_ich.config.settings import names_where
 from monai_ich.utils.errors import RunDirectoryError
-from monai_ich.utils.files import replace_json
+from monai_ich.utils.files import json_text, replace_json
 from monai_ich.utils.provenance import git_commit, machine, package_versions
+from monai_ich.utils.run_files import RunDirectory
 
-CONFIG_NAME = "train.json"
-COMPANIONS = ("evaluate.json", "inference.json", "multi_gpu_train.json", "metadata.json", "logging.conf")
-# Settings that may change between two parts of one run without changing what it computes.
-FREE_TO_CHANGE = frozenset(
-    {
-        "allow_findings",
-        "bundle_root",
-        "cache_dir",
-        "dataset_dir",
-        "device",
-        "distributed",
-        "experiment_name",
-        "initialize",
-        "max_epochs",
-        "network",
-        "num_workers",
-        "resume",
-        "run_dir",
-        "runs_dir",
-        "tracking_uri",
-    }
-)
+# Blocks that say how a run is started, not what it computes.
+_FREE_BLOCKS = frozenset({"bundle_root", "initialize", "finalize", "network"})
 
 
-@dataclass(frozen=True)
-class RunDirectory:
-    """The files of one run.
+def what_is_fixed(config: dict[str, Any], free: frozenset[str]) -> dict[str, Any]:
+    """Of a raw config, what decides the result: all blocks without the settings named in `free`.
 
-    `train.json` is the merged config and `evaluate.json`, `inference.json` its overlays, so that
-    `--config_file "['RUN/train.json','RUN/evaluate.json']"` needs nothing but the directory.
+    >>> what_is_fixed({"lr": 1, "seed": 2, "tracker": {"experiment_name": "x", "_target_": "t"}, "network": "n"},
+    ...               frozenset({"seed", "tracker::experiment_name"}))
+    {'lr': 1, 'tracker': {'_target_': 't'}}
     """
-
-    path: Path
-    resuming: bool
-
-    @property
-    def last_checkpoint(self) -> Path:
-        """Everything that is needed to go on after the last complete epoch."""
-        return self.path / "models" / "last.pt"
-
-    @property
-    def best_checkpoint(self) -> Path:
-        """The network's weights of the epoch with the best key metric."""
-        return self.path / "models" / "best.pt"
-
-    @property
-    def predictions(self) -> Path:
-        """One CSV of per-slice predictions a test set."""
-        return self.path / "predictions"
-
-    @property
-    def figures(self) -> Path:
-        return self.path / "figures"
-
-    @property
-    def results(self) -> Path:
-        """Test metrics as JSON; written last, so its presence says that the run is complete."""
-        return self.path / "results.json"
-
-    @property
-    def provenance(self) -> Path:
-        return self.path / "provenance.json"
-
-    def read_results(self) -> dict[str, Any]:
-        """What `results.json` holds: `epoch`, `threshold`, and each test set's `metrics`, NaN where not defined."""
-        content = json.loads(self.results.read_text(encoding="utf-8"))
-        content["metrics"] = {
-            name: {metric: math.nan if value is None else value for metric, value in values.items()}
-            for name, values in content["metrics"].items()
-        }
-        return content
+    fixed = {key: value for key, value in config.items() if key not in free | _FREE_BLOCKS | {"_meta_"}}
+    for name in free:
+        block, _, inner = name.partition("::")
+        if inner and isinstance(fixed.get(block), dict):
+            fixed[block] = {key: value for key, value in fixed[block].items() if key != inner}
+    return json.loads(json_text(fixed))  # a tuple and a list are the same setting
 
 
 def open_run_directory(
@@ -106,30 +53,28 @@ def open_run_directory(
     Raises:
         RunDirectoryError: nothing to resume, the run is complete, or the config differs from the run's own.
     """
-    found: tuple[str, bool] | str = ("", False)
+    found: RunDirectory | str
     if idist.get_rank() == 0:
         try:
             path = Path(run_dir) if run_dir else _newest_unfinished(runs_dir, run_name) if resume else None
             path = path or Path(runs_dir) / f"{run_name}-{datetime.now():%Y%m%d-%H%M%S}"
-            resuming = _continues(path, config, resume)
-            if not resuming:
-                _write_new(path, config)
-            found = (str(path), resuming)
+            found = RunDirectory(path, _continues(RunDirectory(path), config, resume))
+            if not found.resuming:
+                _write_new(found, config)
         except RunDirectoryError as error:
             found = str(error)  # every rank must learn of it, or the others wait for ever
+    shared = [found if idist.get_rank() == 0 else None]
     if idist.get_world_size() > 1:
-        shared = [found]
         torch.distributed.broadcast_object_list(shared, src=0)
-        found = shared[0]
-    if isinstance(found, str):
-        raise RunDirectoryError(found)
-    return RunDirectory(Path(found[0]), found[1])
+    if not isinstance(shared[0], RunDirectory):
+        raise RunDirectoryError(str(shared[0]))
+    return shared[0]
 
 
 def _newest_unfinished(runs_dir: str, run_name: str) -> Path:
-    candidates = sorted(Path(runs_dir).glob(f"{run_name}-*/{CONFIG_NAME}"), reverse=True)
+    candidates = sorted(Path(runs_dir).glob(f"{run_name}-*/{RunDirectory(Path()).config.name}"), reverse=True)
     for candidate in candidates:
-        run = RunDirectory(candidate.parent, resuming=True)
+        run = RunDirectory(candidate.parent)
         if not run.results.exists():
             return run.path
     raise RunDirectoryError(
@@ -138,45 +83,44 @@ def _newest_unfinished(runs_dir: str, run_name: str) -> Path:
     )
 
 
-def _continues(path: Path, config: dict[str, Any], resume: bool) -> bool:
-    """Says whether `path` holds an unfinished run that this config may continue."""
-    saved = path / CONFIG_NAME
-    if not saved.is_file():
+def _continues(run: RunDirectory, config: dict[str, Any], resume: bool) -> bool:
+    """Says whether the directory holds an unfinished run that this config may continue."""
+    if not run.config.is_file():
         if resume:
-            raise RunDirectoryError(f"expected a run to resume in {path}, but it holds no {CONFIG_NAME}.")
+            raise RunDirectoryError(f"expected a run to resume in {run.path}, but it holds no {run.config.name}.")
         return False
-    before = json.loads(saved.read_text(encoding="utf-8"))
-    changed = sorted(
-        key for key in before.keys() | config.keys() if key not in FREE_TO_CHANGE and before.get(key) != config.get(key)
-    )
+    before = upgraded(run.read_config())
+    free = names_where(lambda setting: setting.free_to_change)
+    theirs, ours = what_is_fixed(before, free), what_is_fixed(config, free)
+    changed = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
     if changed:
         lines = [f"  - {key}: was {before.get(key)!r}, now {config.get(key)!r}" for key in changed]
         raise RunDirectoryError(
-            f"the run in {path} cannot continue with another configuration (only device, workers, places and "
-            "max_epochs may change):\n" + "\n".join(lines) + f"\nContinue it with --config_file {saved}"
+            f"the run in {run.path} cannot continue with another configuration (only device, workers, places and "
+            "max_epochs may change):\n" + "\n".join(lines) + f"\nContinue it with --config_file {run.config}"
         )
-    run = RunDirectory(path, resuming=True)
     if run.results.exists() and config.get("max_epochs") == before.get("max_epochs"):
         raise RunDirectoryError(
-            f"the run in {path} is complete. Evaluate it with evaluate.json, extend it with a higher --max_epochs, "
+            f"the run in {run.path} is complete. Evaluate it with evaluate.json, extend it with a higher --max_epochs, "
             "or start a new one without --run_dir."
         )
     run.results.unlink(missing_ok=True)
-    _write_config(path, config)
+    _write_config(run, config)
     return True
 
 
-def _write_new(path: Path, config: dict[str, Any]) -> None:
-    (path / "models").mkdir(parents=True, exist_ok=True)
-    _write_config(path, config)
-    for name in COMPANIONS:
-        companion = Path(config["bundle_root"]) / name
-        if companion.is_file() and companion.resolve() != (path / name).resolve():
-            shutil.copyfile(companion, path / name)
+def _write_new(run: RunDirectory, config: dict[str, Any]) -> None:
+    run.best_checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    _write_config(run, config)
+    for path in run.companions:
+        companion = Path(config["bundle_root"]) / path.name
+        if companion.is_file() and companion.resolve() != path.resolve():
+            shutil.copyfile(companion, path)
     record = {"git_commit": git_commit(), "packages": package_versions(), "machine": machine()}
-    replace_json(path / "provenance.json", record)
+    replace_json(run.provenance, record)
 
 
-def _write_config(path: Path, config: dict[str, Any]) -> None:
-    kept = {**config, "bundle_root": path.as_posix(), "run_dir": path.as_posix(), "resume": False}
-    replace_json(path / CONFIG_NAME, kept, indent=4)
+def _write_config(run: RunDirectory, config: dict[str, Any]) -> None:
+    """Keeps the config; its own folder is found beside it from now on, so that the run can be moved."""
+    here = "$monai_ich.config.config_folder()"
+    replace_json(run.config, {**config, "bundle_root": here, "run_dir": here, "resume": False}, indent=4)

@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Trains a network and reports on its test sets, as one MLflow run that ends as what it was."""
+"""Trains a network and reports on its test sets, as one MLflow run whose final status is FINISHED, FAILED or KILLED."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from ignite.engine import Engine
 
 from monai_ich.bundle.evaluation import Evaluation
-from monai_ich.bundle.run_directory import RunDirectory
 from monai_ich.data import SliceDataset
 from monai_ich.engines import rank, wait_for_all
 from monai_ich.handlers import MLflowTracker
 from monai_ich.utils.console import console
+from monai_ich.utils.run_files import RunDirectory
 
 
 def train(trainer: Engine, evaluation: Evaluation, tracker: MLflowTracker, run_directory: RunDirectory) -> None:
@@ -31,7 +31,7 @@ def train(trainer: Engine, evaluation: Evaluation, tracker: MLflowTracker, run_d
         for artifact in (
             run_directory.best_checkpoint,
             run_directory.last_checkpoint,
-            run_directory.path / "train.json",
+            run_directory.config,
         ):
             tracker.log_artifact(artifact, "checkpoints" if artifact.suffix == ".pt" else "config")
     except KeyboardInterrupt:
@@ -71,6 +71,6 @@ def _say_how_to_continue(run_directory: RunDirectory) -> None:
     if rank() == 0 and run_directory.last_checkpoint.is_file():
         console.print(
             "\nEverything up to the last complete epoch is kept. Continue with\n"
-            f"  python -m monai.bundle run --config_file {run_directory.path / 'train.json'}",
+            f"  python -m monai.bundle run --config_file {run_directory.config}",
             soft_wrap=True,
         )

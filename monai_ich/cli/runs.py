@@ -32,7 +32,7 @@ def predict_example(
 ) -> None:
     """Predict the real head-CT slice that pydicom ships, with the newest complete run."""
     from monai_ich.bundle import predict_with_run
-    from monai_ich.bundle.run_prediction import example_slice, newest_complete_run
+    from monai_ich.bundle.saved_runs import example_slice, newest_complete_run
 
     predict_with_run(newest_complete_run(runs_dir), example_slice(), output_dir)
 

@@ -20,7 +20,7 @@ from monai.bundle.properties import InferProperties, TrainProperties
 from monai.bundle.utils import ID_SEP_KEY
 from monai.utils import BundlePropertyConfig
 
-from monai_ich.config.settings import SETTINGS
+from monai_ich.config.settings import SETTINGS, value_at
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 
 SEPARATOR = ID_SEP_KEY
@@ -60,12 +60,14 @@ def _unknown_keys(config: dict[str, Any], base: dict[str, Any]) -> Iterator[str]
     referenced = {match.replace("#", SEPARATOR) for text in _texts(config) for match in REFERENCE.findall(text)}
     used = referenced | _property_ids() | set(SETTINGS) | STRUCTURE | set(_plain_paths(base, ""))
     known = {key for key in config if key in used} | set(SETTINGS)
+    inner = {name.split(SEPARATOR)[-1]: name for name in SETTINGS if SEPARATOR in name}
     for path in _plain_paths(config, ""):
         prefix = path + SEPARATOR
         covered = any(path == u or u.startswith(prefix) or path.startswith(u + SEPARATOR) for u in used)
         if not covered:
             siblings = known if SEPARATOR not in path else {u for u in used if SEPARATOR in u}
-            yield f"unknown key {path!r}.{did_you_mean(path, siblings)}"
+            near = f" Did you mean {inner[path]!r}?" if path in inner else did_you_mean(path, siblings)
+            yield f"unknown key {path!r}.{near}"
 
 
 def _plain_paths(config: dict[str, Any], parent: str) -> Iterator[str]:
@@ -122,8 +124,8 @@ def _signature_faults(node: dict[str, Any], path: str) -> Iterator[str]:
 
 def _value_faults(config: dict[str, Any]) -> Iterator[str]:
     for name, setting in SETTINGS.items():
-        value = config.get(name)
-        if name not in config or (isinstance(value, str) and value.startswith(("$", "@", "%"))):
+        known, value = value_at(config, name)
+        if not known or (isinstance(value, str) and value.startswith(("$", "@", "%"))):
             continue  # an expression is code: what it gives is checked by the part that takes it
         fault = setting.fault(name, value)
         if fault:

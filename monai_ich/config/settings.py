@@ -1,11 +1,18 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""The settings that a user may override, and what each of them accepts."""
+"""The settings that a user may override: the one place where each is declared.
+
+What a config check accepts, what may change when a run goes on, what a table holds equal, what MLflow and the model
+card show, and the table of settings in the bundle's README are all derived from `SETTINGS`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
+
+from monai.bundle.utils import ID_SEP_KEY
 
 from monai_ich.networks import SWIN_SIZES
 from monai_ich.utils.errors import did_you_mean
@@ -14,21 +21,80 @@ from monai_ich.utils.keys import MARKERS, Task, is_label
 TASKS = tuple(task.value for task in Task)
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One setting: what it expects in words, and the predicate that says so in code."""
+class Role(StrEnum):
+    """What a setting decides."""
 
-    expects: str
+    RESULT = "result"  # what a run computes: fixed when a run goes on, equal within a row, shown
+    IDENTITY = "identity"  # which run it is: fixed when a run goes on, different between a table's runs, shown
+    PLACE = "place"  # where and how it is computed: free to change, not shown
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The values that a setting accepts: in words, as a predicate, and the options to suggest from."""
+
+    words: str
     accepts: Callable[[Any], bool]
     options: tuple[str, ...] = ()
 
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        kind: of its values.
+        role: what it decides.
+        meaning: what it is, for the README.
+        of_table: a table sets it for each of its runs.
+        of_stage: the first stage of a joint system takes it from the joint run, whatever its own row says.
+        may_rise: it may change when a run goes on, although it decides the result.
+    """
+
+    kind: Kind
+    role: Role
+    meaning: str
+    of_table: bool = False
+    of_stage: bool = False
+    may_rise: bool = False
+
+    @property
+    def shown(self) -> bool:
+        """Whether MLflow and the model card show it."""
+        return self.role is not Role.PLACE
+
+    @property
+    def free_to_change(self) -> bool:
+        """Whether it may change between two parts of one run."""
+        return self.role is Role.PLACE or self.may_rise
+
     def fault(self, name: str, value: Any) -> str | None:
         """Returns what is wrong with `value`, or None."""
-        if self.accepts(value):
+        if self.kind.accepts(value):
             return None
         strays = [v for v in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(v, str)]
-        hints = {did_you_mean(stray, self.options) for stray in strays if stray not in self.options}
-        return f"{name}: expected {self.expects}, got {value!r}.{''.join(sorted(hints))}"
+        options = self.kind.options
+        hints = {did_you_mean(stray, options) for stray in strays if stray not in options}
+        return f"{name}: expected {self.kind.words}, got {value!r}.{''.join(sorted(hints))}"
+
+
+def value_at(config: dict[str, Any], name: str) -> tuple[bool, Any]:
+    """Whether a raw config holds the setting `name`, such as `lr` or `loss::weights`, and its value.
+
+    >>> value_at({"loss": {"weights": 1}}, "loss::weights"), value_at({"loss": "@mine"}, "loss::weights")
+    ((True, 1), (False, None))
+    """
+    node: Any = config
+    for part in name.split(ID_SEP_KEY):
+        if not isinstance(node, dict) or part not in node:
+            return False, None
+        node = node[part]
+    return True, node
+
+
+def names_where(is_so: Callable[[Setting], bool]) -> frozenset[str]:
+    """The names of the settings for which `is_so` holds."""
+    return frozenset(name for name, setting in SETTINGS.items() if is_so(setting))
 
 
 def _is_number(value: Any) -> bool:
@@ -43,90 +109,99 @@ def _is_window(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)) and value[1] > 0
 
 
-def _is_choice_list(value: Any, options: tuple[str, ...]) -> bool:
-    return isinstance(value, (list, tuple)) and 0 < len(value) == len(set(value)) and set(value) <= set(options)
+def _is_choice_list(value: Any, allowed: Callable[[str], bool]) -> bool:
+    is_list = isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)
+    return is_list and 0 < len(value) == len(set(value)) and all(map(allowed, value))
 
 
-def _are_labels(value: Any) -> bool:
-    labels = (
-        [name for name in value if isinstance(name, str) and is_label(name)] if isinstance(value, list | tuple) else []
+def _are_weights(value: Any) -> bool:
+    return (
+        isinstance(value, dict) and set(value) <= set(TASKS) and all(_is_number(w) and w >= 0 for w in value.values())
     )
-    return _is_choice_list(value, tuple(labels))
 
 
 def _is_tracking_uri(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(
-        ("sqlite:", "http:", "https:", "postgresql", "mysql", "databricks")
-    )
+    databases = ("sqlite:", "http:", "https:", "postgresql", "mysql", "databricks")
+    return isinstance(value, str) and value.startswith(databases)
 
 
-def _one_of(*options: str) -> Setting:
-    return Setting("one of " + ", ".join(options), lambda v: v in options, options)
+def _one_of(*options: str) -> Kind:
+    return Kind("one of " + ", ".join(options), lambda v: v in options, options)
 
 
-def _some_of(options: tuple[str, ...], example: str) -> Setting:
-    expects = f'a list, without repeats, out of {", ".join(options)} (on a command line: "{example}")'
-    return Setting(expects, lambda v: _is_choice_list(v, options), options)
+_TEXT = Kind("a text that is not empty", lambda v: isinstance(v, str) and bool(v.strip()))
+_NAME = Kind("a name without a slash", lambda v: isinstance(v, str) and bool(v) and "/" not in v)
+_PATH = Kind("a path, or an empty text", lambda v: isinstance(v, str))
+_CSV = Kind("the path of a .csv file", lambda v: isinstance(v, str) and v.endswith(".csv"))
+_STORE = Kind(
+    "a database or server, such as sqlite:///mlflow.db or http://host:5000 (MLflow 3 has no file store)",
+    _is_tracking_uri,
+)
+_SWITCH = Kind("true or false", lambda v: isinstance(v, bool))
+_COUNT = Kind("a whole number of at least 1", lambda v: _is_whole(v, 1))
+_COUNT_OR_ZERO = Kind("a whole number of at least 0", lambda v: _is_whole(v, 0))
+_POSITIVE = Kind("a number above 0", lambda v: _is_number(v) and v > 0)
+_NOT_NEGATIVE = Kind("a number of at least 0", lambda v: _is_number(v) and v >= 0)
+_FRACTION = Kind("a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1)
+_LABELS = Kind(
+    f"a list, without repeats, out of {', '.join(MARKERS)} and label_<name> columns of the manifest "
+    "(on a command line: \"['hypodensity']\")",
+    lambda v: _is_choice_list(v, is_label),
+    MARKERS,
+)
+_WINDOW = Kind('[level, width] in HU with a width above 0 (on a command line: "[40, 80]")', _is_window)
+_SIDE = Kind("a multiple of 32, in pixels", lambda v: _is_whole(v, 32) and v % 32 == 0)
+_TASKS = Kind(
+    f"a list, without repeats, out of {', '.join(TASKS)} (on a command line: \"['cls','seg','rec']\")",
+    lambda v: _is_choice_list(v, TASKS.__contains__),
+    TASKS,
+)
+_WEIGHTS = Kind("a number of at least 0 for every task, such as {'cls': 0.4, 'seg': 0.6}", _are_weights, TASKS)
+_STAGE = Kind("the file of a segmentation row beside this one, or its overlay", lambda v: isinstance(v, (str, dict)))
+_PRECISION = _one_of("auto", "float32", "bfloat16")
+_KEY_METRIC = _one_of("val_auc", "val_f1", "val_acc", "val_recall", "val_iou", "val_negative_loss")
+_RESULT, _IDENTITY, _PLACE = Role.RESULT, Role.IDENTITY, Role.PLACE
 
-
-_TEXT = Setting("a text that is not empty", lambda v: isinstance(v, str) and bool(v.strip()))
-_PATH_OR_EMPTY = Setting("a path, or an empty text", lambda v: isinstance(v, str))
-_SWITCH = Setting("true or false", lambda v: isinstance(v, bool))
-_COUNT = Setting("a whole number of at least 1", lambda v: _is_whole(v, 1))
-_COUNT_OR_ZERO = Setting("a whole number of at least 0", lambda v: _is_whole(v, 0))
-_POSITIVE = Setting("a number above 0", lambda v: _is_number(v) and v > 0)
-_NOT_NEGATIVE = Setting("a number of at least 0", lambda v: _is_number(v) and v >= 0)
-_FRACTION = Setting("a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1)
-
+# fmt: off
+# ruff: noqa: E501  (one line a setting)
 SETTINGS: dict[str, Setting] = {
-    "row": _TEXT,
-    "run_name": Setting("a name without a slash", lambda v: isinstance(v, str) and bool(v) and "/" not in v),
-    "runs_dir": _TEXT,
-    "run_dir": _PATH_OR_EMPTY,
-    "resume": _SWITCH,
-    "experiment_name": _TEXT,
-    "tracking_uri": Setting(
-        "a database or server, such as sqlite:///mlflow.db or http://host:5000 (MLflow 3 has no file store)",
-        _is_tracking_uri,
-    ),
-    "seed": _COUNT_OR_ZERO,
-    "manifest": Setting("the path of a .csv file", lambda v: isinstance(v, str) and v.endswith(".csv")),
-    "dataset_dir": _PATH_OR_EMPTY,
-    "allow_findings": _SWITCH,
-    "cache_dir": _PATH_OR_EMPTY,
-    "markers": Setting(
-        f"a list, without repeats, out of {', '.join(MARKERS)} and label_<name> columns of the manifest "
-        "(on a command line: \"['hypodensity']\")",
-        _are_labels,
-        MARKERS,
-    ),
-    "window": Setting('[level, width] in HU with a width above 0 (on a command line: "[40, 80]")', _is_window),
-    "image_size": Setting("a multiple of 32, in pixels", lambda v: _is_whole(v, 32) and v % 32 == 0),
-    "tasks": _some_of(TASKS, "['cls','seg','rec']"),
-    "size": _one_of(*SWIN_SIZES),
-    "pretrained": _PATH_OR_EMPTY,
-    "segmentation_stage": Setting("the overlay of a segmentation row, or {}", lambda v: isinstance(v, dict)),
-    "segmentation_run": _PATH_OR_EMPTY,
-    "segmentation_checkpoint": _PATH_OR_EMPTY,
-    "loss_weights": Setting(
-        "a number of at least 0 for every task, such as {'cls': 0.4, 'seg': 0.6}",
-        lambda v: isinstance(v, dict) and set(v) <= set(TASKS) and all(_is_number(w) and w >= 0 for w in v.values()),
-        TASKS,
-    ),
-    "batch_size": _COUNT,
-    "max_epochs": _COUNT,
-    "lr": _POSITIVE,
-    "classifier_lr_factor": _POSITIVE,
-    "weight_decay": _NOT_NEGATIVE,
-    "warmup_iterations": _COUNT_OR_ZERO,
-    "max_gradient_norm": _NOT_NEGATIVE,
-    "val_interval": _COUNT,
-    "num_workers": _COUNT_OR_ZERO,
-    "precision": _one_of("auto", "float32", "bfloat16"),
-    "key_metric": _one_of("val_auc", "val_f1", "val_acc", "val_recall", "val_iou", "val_negative_loss"),
-    "threshold": _FRACTION,
-    "distributed": _SWITCH,
-    "input": _PATH_OR_EMPTY,
-    "output_dir": _TEXT,
-    "checkpoint": _PATH_OR_EMPTY,
+    "row": Setting(_TEXT, _IDENTITY, "name of the row in the table", of_table=True),
+    "run_name": Setting(_NAME, _IDENTITY, "name of the run in MLflow, and the beginning of its folder's name"),
+    "seed": Setting(_COUNT_OR_ZERO, _IDENTITY, "of weights, order and augmentation", of_table=True),
+    "manifest": Setting(_CSV, _IDENTITY, "CSV with one row a slice; a phantom's is made when it is not there", of_table=True),
+    "dataset_dir": Setting(_PATH, _PLACE, "folder of the images; empty: as the manifest's card says"),
+    "allow_findings": Setting(_SWITCH, _PLACE, "train in spite of fatal findings of the audit (docs/audit.md)"),
+    "markers": Setting(_LABELS, _RESULT, "one marker (cross entropy) or several (one sigmoid each, unknown labels left out)"),
+    "window": Setting(_WINDOW, _RESULT, "HU window: level and width", of_stage=True),
+    "image_size": Setting(_SIDE, _RESULT, "side in pixels", of_stage=True),
+    "tasks": Setting(_TASKS, _RESULT, "heads of the network"),
+    "size": Setting(_one_of(*SWIN_SIZES), _RESULT, "of the network: `demo`, `default` (the paper's); Swin also `demo-tiny`, `tiny`, `base`", of_stage=True),
+    "pretrained": Setting(_PATH, _RESULT, "weights for the encoder: a file, `hf://owner/repo/file`, or a known name"),
+    "loss::weights": Setting(_WEIGHTS, _RESULT, "of the tasks; the paper's for the tasks"),
+    "batch_size": Setting(_COUNT, _RESULT, "slices in a step, over all processes"),
+    "max_epochs": Setting(_COUNT, _RESULT, "epochs; may be raised when a run goes on", may_rise=True),
+    "lr": Setting(_POSITIVE, _RESULT, "the highest learning rate"),
+    "optimizer::weight_decay": Setting(_NOT_NEGATIVE, _RESULT, "of the optimizer"),
+    "train::classifier_lr_factor": Setting(_POSITIVE, _RESULT, "times the learning rate, for the classifier alone"),
+    "train::warmup_iterations": Setting(_COUNT_OR_ZERO, _RESULT, "steps over which the learning rate rises"),
+    "train::max_gradient_norm": Setting(_NOT_NEGATIVE, _RESULT, "limit of the gradient's norm; 0: none"),
+    "validate::interval": Setting(_COUNT, _RESULT, "epochs between two validations"),
+    "validate::best_by": Setting(_KEY_METRIC, _RESULT, "decides on the best epoch"),
+    "threshold": Setting(_FRACTION, _RESULT, "probability from which a slice is positive"),
+    "precision": Setting(_PRECISION, _RESULT, "`auto`: bfloat16 where the processor is faster with it"),
+    "segmentation_stage": Setting(_STAGE, _RESULT, "joint systems: the file of the row that is trained first"),
+    "segmentation_run": Setting(_PATH, _RESULT, "joint systems: a complete segmentation run to take the frozen encoder from; empty: train it first"),
+    "segmentation_checkpoint": Setting(_PATH, _RESULT, "joint systems: its weights"),
+    "run_dir": Setting(_PATH, _PLACE, "where this very run is kept; empty: `<runs_dir>/<run_name>-<time>`", of_table=True),
+    "run_directory::runs_dir": Setting(_TEXT, _PLACE, "where new runs are kept", of_table=True),
+    "resume": Setting(_SWITCH, _PLACE, "go on with `run_dir`, or with the newest unfinished run of this name", of_table=True),
+    "tracking_uri": Setting(_STORE, _PLACE, "MLflow's store; `MLFLOW_TRACKING_URI` wins"),
+    "tracker::experiment_name": Setting(_TEXT, _PLACE, "MLflow's experiment", of_table=True),
+    "cache_dir": Setting(_PATH, _PLACE, "where decoded slices are kept; empty: in memory only"),
+    "device": Setting(Kind("a device, such as cpu or cuda:0", lambda v: isinstance(v, str)), _PLACE, "what to train on; a GPU where there is one"),
+    "num_workers": Setting(_COUNT_OR_ZERO, _PLACE, "loader processes; they do not change a run"),
+    "input": Setting(_PATH, _PLACE, "prediction: a DICOM file, a folder of one series, or a volume"),
+    "output_dir": Setting(_TEXT, _PLACE, "prediction and evaluation: where to write"),
+    "checkpoint": Setting(_PATH, _PLACE, "prediction and evaluation: the weights; the best epoch's"),
 }
+# fmt: on

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import importlib
 import os
 import sys
 import time
-import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from types import FunctionType
@@ -20,17 +20,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from filelock import FileLock, Timeout
 
 from monai_ich.utils.errors import CacheError
+from monai_ich.utils.files import PARTIAL, replaced
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-# A temporary file that no living process can still be writing, seconds.
-_STALE_AFTER_S = 24 * 3600
+_STALE_AFTER_S = 24 * 3600  # no living process is still writing a partial file of that age
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}  # what locking answers on a file system that has none
 _CRC_BYTES = 4
 
 
@@ -76,45 +72,49 @@ class ArrayCache:
             return
         with _disk_faults_named(self.folder):
             for field in self.fields:
-                temporary = self.folder / f"{name}.{field}.{uuid.uuid4().hex}.tmp"
-                try:
-                    _save_checked(temporary, arrays[field])
-                    os.replace(temporary, self._path(name, field))
-                finally:
-                    temporary.unlink(missing_ok=True)
+                with replaced(self._path(name, field)) as partial:
+                    _save_checked(partial, arrays[field])
 
     @contextlib.contextmanager
     def claim(self, name: str, wait: bool = True) -> Iterator[bool]:
         """Keeps other processes from making `name`; False when one is at it already and `wait` is False.
 
-        The lock is the operating system's, so a killed process leaves none. Where the file system has no locks,
-        everyone may go on: two processes then do the same work, which is slow but right.
+        The lock is the operating system's (`flock`), so a killed process leaves none. On a network file system it holds
+        between machines only as far as that file system says. Where there are no locks, everyone may go on: two
+        processes then do the same work, which is slow but right.
+
+        Raises:
+            CacheError: the lock's file cannot be made.
         """
-        if self.folder is None or fcntl is None:
+        if self.folder is None:
             yield True
             return
-        path = self.folder / f"{name}.lock"
+        lock = FileLock(self.folder / f"{name}.lock", fallback_to_soft=False)
         with _disk_faults_named(self.folder):
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        claimed = True
+            claimed = _acquired(lock, wait)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                claimed = False
-            except OSError:
-                pass  # no locks here
             yield claimed
         finally:
             try:
-                if claimed:
-                    path.unlink(missing_ok=True)
+                if claimed and sys.platform != "win32":  # which removes no file that is open
+                    Path(lock.lock_file).unlink(missing_ok=True)
             finally:
-                os.close(handle)  # lets the lock go
+                lock.release()
 
     def _path(self, name: str, field: str) -> Path:
         assert self.folder is not None
         return self.folder / f"{name}.{field}.npy"
+
+
+def _acquired(lock: FileLock, wait: bool) -> bool:
+    try:
+        lock.acquire(blocking=wait)
+    except Timeout:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True
 
 
 def _save_checked(path: Path, array: np.ndarray) -> None:
@@ -156,53 +156,9 @@ def _disk_faults_named(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def available_cores() -> int:
-    """Cores that this process may use; fewer than the machine has within a container or a job of a cluster."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def map_in_processes(
-    function: Callable[[int], Any], jobs: Sequence[int], num_workers: int
-) -> Iterator[tuple[int, Any]]:
-    """Yields (job, function(job)) in order, computed by forked processes.
-
-    DICOM decoders hold Python's lock, so threads would not help.
-
-    Args:
-        function: leaves its result in files, and returns little.
-        jobs: what to call it with.
-        num_workers: processes; below 2, and where processes cannot be forked, it runs in this one.
-    """
-    forked = num_workers > 1 and len(jobs) > 1 and sys.platform == "linux"
-    loader = DataLoader(
-        _Jobs(function, jobs),
-        batch_size=None,
-        num_workers=min(num_workers, len(jobs)) if forked else 0,
-        collate_fn=_unchanged,
-        multiprocessing_context="fork" if forked else None,
-    )
-    yield from loader
-
-
-class _Jobs(Dataset):
-    def __init__(self, function: Callable[[int], Any], jobs: Sequence[int]) -> None:
-        self.function = function
-        self.jobs = jobs
-
-    def __len__(self) -> int:
-        return len(self.jobs)
-
-    def __getitem__(self, position: int) -> tuple[int, Any]:
-        return self.jobs[position], self.function(self.jobs[position])
-
-
-def _unchanged(result: Any) -> Any:
-    return result
-
-
 def _remove_stale(folder: Path) -> None:
     """Removes what killed processes left half-written."""
-    for path in [*folder.glob("*.tmp"), *folder.glob("*.lock")]:
+    for path in [*folder.glob(f"{PARTIAL}*"), *folder.glob("*.lock")]:
         try:
             if time.time() - path.stat().st_mtime > _STALE_AFTER_S:
                 path.unlink()

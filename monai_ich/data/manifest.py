@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,12 @@ class Manifest:
     path: Path
     dataset_dir: Path
     sha256: str
+
+    @property
+    def protocol(self) -> str:
+        """The name of the protocol that assigned the splits; "unknown" where no card says it."""
+        protocol = (self.card or {}).get("protocol")
+        return str(protocol.get("name", "unknown")) if isinstance(protocol, Mapping) else "unknown"
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,7 +44,8 @@ class EpochSampler(DistributedSampler):
         batch_size_global: samples of one optimizer step over all ranks; a multiple of `world_size`.
         seed: any whole number from 0 up; the same seed and epoch give the same draws.
         shuffle: permute, or keep the data set's order.
-        rank, world_size: this process and how many there are.
+        rank: number of this process, from 0.
+        world_size: how many processes there are.
         drop_last: leave out the last, incomplete global batch.
 
     Raises:
@@ -95,7 +96,8 @@ class ShardSampler(Sampler):
 
     Args:
         num_samples: size of the data set, at least `world_size`.
-        rank, world_size: this process and how many there are.
+        rank: number of this process, from 0.
+        world_size: how many processes there are.
 
     Raises:
         ConfigurationError: when a rank would be left without a sample (a distributed metric would then wait for ever).

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from monai.data import get_track_meta, set_track_meta
 
-from monai_ich.data.caching import ArrayCache, available_cores, digest, file_identity, fingerprint, map_in_processes
+from monai_ich.data.caching import ArrayCache, digest, file_identity, fingerprint
 from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import CacheError, ConfigurationError, FaultList, ImageReadError, MonaiIchError
 from monai_ich.utils.keys import Key
+from monai_ich.utils.worker_pool import map_in_processes
 
 _TYPES: dict[str, type[np.generic]] = {Key.IMAGE: np.float32, Key.MASK: np.uint8}
 
@@ -53,7 +54,7 @@ class SliceStore:
         self.dataset_dir = Path(dataset_dir)
         self.preprocessing = preprocessing
         self.progress = progress
-        self.num_workers = available_cores() if num_workers is None else num_workers
+        self.num_workers = num_workers
         self._keys = frame[Key.KEY].astype(str).to_numpy(dtype=object)
         self._images = _references(frame, "image", "image_slice")
         self._masks = _references(frame, "mask", "mask_slice")
@@ -98,10 +99,8 @@ class SliceStore:
             for wait in (False, True):  # first what no other process is at, then what the others should have made
                 busy = []
                 fill = functools.partial(self._fill, wait=wait)
-                for group, (claimed, group_faults, error) in map_in_processes(fill, missing, workers):
-                    if error is not None:
-                        raise error
-                    if not claimed:
+                for group, group_faults in map_in_processes(fill, missing, workers):
+                    if group_faults is None:
                         busy.append(group)
                         continue
                     for fault in group_faults:
@@ -110,32 +109,24 @@ class SliceStore:
                 missing = busy
         faults.raise_if_any(ImageReadError)
 
-    def _fill(self, group: int, wait: bool = True) -> tuple[bool, Sequence[str], MonaiIchError | None]:
-        """Caches one group, unless another process is at it and `wait` is False: then the first value is False.
-
-        Returns its files' faults as well, or another error of ours (raised, a worker would mangle it).
-        """
+    def _fill(self, group: int, wait: bool = True) -> Sequence[str] | None:
+        """Caches one group and returns its files' faults; None when another process is at it and `wait` is False."""
         name = self._name(group)
         try:
             with self._cache.claim(name, wait) as claimed:
                 if claimed and self._cache.load(name) is None:
                     self._cache.store(name, self._decode(group))
-            return claimed, (), None
+            return () if claimed else None
         except ImageReadError as error:
-            return True, getattr(error, "faults", ()) or (f"{self._keys[self._rows_of[group][0]]}: {error}",), None
-        except MonaiIchError as error:
-            return True, (), error
+            return getattr(error, "faults", ()) or (f"{self._keys[self._rows_of[group][0]]}: {error}",)
 
     def _arrays(self, group: int) -> Mapping[str, np.ndarray]:
         cached = self._cache.load(self._name(group))
         if cached is None:
             faults = FaultList(f"a file of the data set cannot be used any more (relative to {self.dataset_dir}):")
             with plain_tensors():
-                _, group_faults, error = self._fill(group)
-            if error is not None:
-                raise error
-            for fault in group_faults:
-                faults.add(fault)
+                for fault in self._fill(group) or ():
+                    faults.add(fault)
             faults.raise_if_any(ImageReadError)
             cached = self._cache.load(self._name(group))
         if cached is None:

@@ -5,6 +5,7 @@ from monai_ich.engines.autocast import AutocastInferer
 from monai_ich.engines.batches import prepare_multitask_batch
 from monai_ich.engines.distributed import (
     init_distributed,
+    on_all_processes,
     per_process_batch_size,
     process_device,
     rank,
@@ -17,6 +18,7 @@ __all__ = [
     "LR_FACTOR",
     "AutocastInferer",
     "init_distributed",
+    "on_all_processes",
     "parameter_groups",
     "per_process_batch_size",
     "poly_learning_rate",

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 
 import ignite.distributed as idist
 import torch
 import torch.distributed
+from torch import nn
 
 from monai_ich.utils.errors import ConfigurationError
 
@@ -40,14 +42,22 @@ def init_distributed() -> None:
             raise ConfigurationError(
                 "expected to be started by torchrun, which numbers the processes. Run\n"
                 "  torchrun --nproc_per_node=2 -m monai.bundle run --config_file "
-                "\"['bundles/mtl/train.json','bundles/mtl/multi_gpu_train.json']\""
+                "bundles/mtl/train.json"
             )
         device = process_device()
         if device.type == "cuda":
             torch.cuda.set_device(device)
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(torch.distributed.destroy_process_group)
     # ignite caches what it first saw; asking now lets its savers and metrics see the group.
     idist.get_rank()
+
+
+def on_all_processes(network: nn.Module, device: torch.device) -> nn.Module:
+    """Returns the network itself, or, among several processes, wrapped so that they train it together."""
+    if world_size() == 1:
+        return network
+    return nn.parallel.DistributedDataParallel(network, [device] if device.type == "cuda" else None)
 
 
 def per_process_batch_size(batch_size: int) -> int:

@@ -10,9 +10,9 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.config.config_checks import REFERENCE
 from monai_ich.utils.files import json_text
+from monai_ich.utils.run_files import CONFIG_NAME
 
 INFERENCE_NAME = "inference.json"
 # The bundle's `network_def` returns one tensor, as MONAI's tools want it; the network with all heads is this item.

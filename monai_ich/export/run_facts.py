@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 
 from monai_ich.bundle import RunDirectory
-from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.data import Manifest, protocol_counts, read_manifest
 from monai_ich.export.inference_config import INFERENCE_NAME, settings_of
 from monai_ich.utils.errors import FaultList, ManifestError
 from monai_ich.utils.keys import MARKERS, Key
+from monai_ich.utils.run_files import CONFIG_NAME
 
 METADATA_NAME, LOGGING_NAME = "metadata.json", "logging.conf"
 _NEEDED = (CONFIG_NAME, INFERENCE_NAME, METADATA_NAME, LOGGING_NAME, "provenance.json", "models/best.pt")

@@ -41,7 +41,8 @@ def pointing_hits(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     array([1. , 0.5])
 
     Args:
-        maps, masks: see `energy_share`.
+        maps: see `energy_share`.
+        masks: see `energy_share`.
 
     Returns:
         float64 (N,), from 0 to 1; NaN where the map is zero everywhere or the mask is empty.

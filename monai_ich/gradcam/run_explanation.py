@@ -16,7 +16,7 @@ from monai.bundle import ConfigParser
 from rich.table import Column, Table
 
 from monai_ich.bundle.evaluation import Evaluation
-from monai_ich.bundle.run_directory import CONFIG_NAME
+from monai_ich.bundle.saved_runs import open_config
 from monai_ich.gradcam.explainer import GradCAMChoice, GradCAMExplainer
 from monai_ich.gradcam.heat_figure import HeatSlices, heat_figure
 from monai_ich.gradcam.test_set_maps import DRAWN_SLICES, MEASURES, figure_of, measure, slices_of_kinds, summarise
@@ -25,7 +25,7 @@ from monai_ich.networks import load_weights
 from monai_ich.prediction import StudySlices
 from monai_ich.transforms import to_source_geometry
 from monai_ich.utils.console import console, progress_bar
-from monai_ich.utils.errors import RunDirectoryError
+from monai_ich.utils.run_files import RunDirectory
 
 FOLDER = "gradcam"
 
@@ -51,7 +51,7 @@ class GradCAMRequest:
     @property
     def folder(self) -> Path:
         """Where to write."""
-        own = self.run / FOLDER
+        own = RunDirectory(self.run).gradcam
         return self.output_dir or (own if self.source is None else own / self.source.name.partition(".")[0])
 
 
@@ -64,11 +64,11 @@ def explain_run(request: GradCAMRequest) -> None:
         ManifestError: the run's manifest is missing or has faults.
         ImageReadError: a file cannot be read.
     """
-    parser = _opened(request.run)
+    parser = open_config(request.run)
     network: torch.nn.Module = parser.get_parsed_content("network")
-    markers: Sequence[str] = parser.get_parsed_content("classified_markers")
+    markers: Sequence[str] = parser.get_parsed_content("data::markers")
     explainer = GradCAMExplainer(network, markers, _with_marker(request.choice, parser))
-    load_weights(network, request.run / "models" / "best.pt")
+    load_weights(network, RunDirectory(request.run).best_checkpoint)
     batch_size: int = parser.get_parsed_content("batch_size")
     if request.source is None:
         evaluation: Evaluation = parser.get_parsed_content("test::evaluation")
@@ -76,25 +76,6 @@ def explain_run(request: GradCAMRequest) -> None:
     else:
         study = StudySlices(request.source, parser.get_parsed_content("preprocessing"))
         explain_study(study, explainer, request, batch_size)
-
-
-def _opened(run: Path) -> ConfigParser:
-    """The run's own config, to build parts of: nothing is trained or fetched, and its weights come from `best.pt`."""
-    path = run / CONFIG_NAME
-    if not path.is_file():
-        raise RunDirectoryError(f"expected a run's directory, but {run} has no {CONFIG_NAME}.")
-    config = ConfigParser.load_config_file(path)
-    config |= {
-        "run_dir": str(run),
-        "bundle_root": str(run),
-        "segmentation_checkpoint": "",
-        "run_directory": "$monai_ich.bundle.RunDirectory(Path(@run_dir), resuming=False)",
-        "network": "$@network_def.to(@device)",
-    }
-    if "pretrained" in config["network_def"]:
-        config["network_def"]["pretrained"] = None
-    config["manifest_data"]["required_splits"] = []
-    return ConfigParser(config)
 
 
 def _with_marker(choice: GradCAMChoice, parser: ConfigParser) -> GradCAMChoice:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,13 @@ from ignite.engine import Engine, Events
 
 from monai_ich.engines import rank
 from monai_ich.networks import load_weights
+from monai_ich.utils.files import replaced
 
 
 def save_atomically(content: dict[str, Any], path: Path) -> None:
     """Writes a checkpoint so that `path` holds the old one or the new one, never a part, whenever the process dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with replaced(path, sole_writer=True, durable=True) as partial, partial.open("wb") as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 class Checkpoints:

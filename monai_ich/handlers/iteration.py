@@ -116,6 +116,6 @@ class EpochLosses:
             raise DivergedError(
                 f"epoch {engine.state.epoch}: expected finite losses, got "
                 + ", ".join(f"{name} = {metrics[name]}" for name in broken)
-                + ". Lower --lr, lengthen --warmup_iterations, or try --precision float32."
+                + ". Lower --lr, lengthen --train::warmup_iterations, or try --precision float32."
             )
         engine.state.metrics.update(metrics, lr=self.optimizer.param_groups[0]["lr"])

@@ -23,8 +23,8 @@ from monai_ich.engines import rank
 from monai_ich.handlers.engine_state import output_of
 from monai_ich.utils.files import replace_json
 from monai_ich.utils.provenance import git_commit
+from monai_ich.utils.run_files import RunDirectory
 
-IDENTITY_FILE = "mlflow.json"
 FLUSH_EVERY = 500  # metrics in one request; the server takes 1,000 at most
 
 
@@ -41,13 +41,17 @@ class MLflowTracker:
         run_name: str,
         run_dir: Path,
         params: dict[str, Any] | None = None,
+        settings: dict[str, Any] | None = None,
     ) -> None:
-        """Takes where to track (`MLFLOW_TRACKING_URI` wins), the names, the run's directory, and its parameters."""
+        """Takes where to track (`MLFLOW_TRACKING_URI` wins), the names, the run's directory, and what to log of it.
+
+        `params` are logged as they are, and `settings` with a dot between a block's name and its setting's.
+        """
         self.tracking_uri = os.environ.get("MLFLOW_TRACKING_URI", tracking_uri)
         self.experiment_name = experiment_name
         self.run_name = run_name
-        self.identity = Path(run_dir) / IDENTITY_FILE
-        self.params = params or {}
+        self.identity = RunDirectory(Path(run_dir)).mlflow_identity
+        self.params = {name.replace("::", "."): value for name, value in (settings or {}).items()} | (params or {})
         self.active = rank() == 0
         self.run_id = ""
         if self.active:

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from monai_ich.data.caching import available_cores, map_in_processes
 from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.files import replace_json
+from monai_ich.utils.worker_pool import map_in_processes
 
 # Raised whenever an item may give another result than before, so that records of older versions are made again.
 RULES = 2
@@ -131,7 +131,7 @@ def do_items(
 
     with progress_bar(disable=not missing) as bar:
         task = bar.add_task(what, total=len(items), completed=len(items) - len(missing))
-        for _ in map_in_processes(work, missing, available_cores() if workers is None else workers):
+        for _ in map_in_processes(work, missing, workers):
             bar.advance(task)
     for item in items:
         result = records.load(item)

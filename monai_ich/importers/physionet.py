@@ -16,6 +16,7 @@ from monai_ich.importers.pictures import read_picture
 from monai_ich.importers.public_tables import REMEDY, read_public_table, whole_numbers
 from monai_ich.importers.volume_items import ANY, SUBTYPES, PublicRequest, VolumeItem, import_volumes
 from monai_ich.utils.errors import ConfigurationError, ImageReadError
+from monai_ich.utils.files import replaced
 
 HOSPITAL = "physionet-ct-ich"
 # The columns of hemorrhage_diagnosis*.csv.
@@ -142,7 +143,5 @@ def _convert(folder: Path, item: VolumeItem) -> None:
     affine = np.diag([-_NOMINAL_SPACING_MM[0], -_NOMINAL_SPACING_MM[1], _NOMINAL_SPACING_MM[2], 1.0])
     for path, slices in ((item.image, images), (item.mask, masks)):
         assert path is not None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"draft-{path.name}")
-        nib.save(nib.Nifti1Image(np.stack(slices).transpose(2, 1, 0), affine), draft)
-        draft.replace(path)
+        with replaced(path) as partial:
+            nib.save(nib.Nifti1Image(np.stack(slices).transpose(2, 1, 0), affine), partial)

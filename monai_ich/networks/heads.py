@@ -79,7 +79,13 @@ class SwinDecoder(nn.Module):
         """
         Args:
             out_channels: channels of the map, e.g. classes of a segmentation.
-            embed_dim, depths, num_heads, window_size, patch_size, drop_path_rate, init_std: those of the encoder.
+            embed_dim: that of the encoder.
+            depths: those of the encoder.
+            num_heads: those of the encoder.
+            window_size: that of the encoder.
+            patch_size: that of the encoder.
+            drop_path_rate: that of the encoder.
+            init_std: that of the encoder.
         """
         super().__init__()
         rates = drop_path_rates(drop_path_rate, depths)

@@ -4,14 +4,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
-import signal
-import sys
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +20,7 @@ from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import FaultList, ManifestError, MonaiIchError
 from monai_ich.utils.files import replace_file, replace_json
 from monai_ich.utils.keys import BRAIN_WINDOW_HU
+from monai_ich.utils.worker_pool import map_in_processes
 
 PHANTOM_VERSION = 2  # raise it whenever the same specification no longer gives the same bytes
 _SPLIT_ATTEMPTS = 50
@@ -64,7 +58,7 @@ def generate_phantom(
         return table
     _prepare(folder, table, spec)
     jobs = [(hospital, number) for hospital, count in enumerate(spec.studies, start=1) for number in range(count)]
-    records = _make_studies(folder, spec, jobs, workers or _available_cores())
+    records = _make_studies(folder, spec, jobs, workers)
     rows = [row for job in jobs for row in json.loads(records[job].read_text(encoding="utf-8"))]
     truth = pd.DataFrame([row["truth"] for row in rows]).to_csv(index=False, lineterminator="\n")
     replace_file(folder / TRUTH_FILE, truth.encode())
@@ -132,43 +126,11 @@ def _prepare(folder: Path, table: Path, spec: PhantomSpec) -> None:
         replace_json(folder / SPEC_FILE, _fingerprint(spec))
 
 
-def _make_studies(folder: Path, spec: PhantomSpec, jobs: list[Job], workers: int) -> dict[Job, Path]:
+def _make_studies(folder: Path, spec: PhantomSpec, jobs: list[Job], workers: int | None) -> dict[Job, Path]:
     records: dict[Job, Path] = {}
-    with progress_bar() as progress:
+    with progress_bar() as progress, threadpool_limits(1):
         task = progress.add_task("making the phantom", total=len(jobs))
-        for job, record in _run(folder, spec, jobs, workers):
+        for job, record in map_in_processes(lambda job: make_study(folder, spec, *job), jobs, workers):
             records[job] = record
             progress.advance(task)
     return records
-
-
-def _run(folder: Path, spec: PhantomSpec, jobs: list[Job], workers: int) -> Iterator[tuple[Job, Path]]:
-    if workers == 1:
-        with threadpool_limits(1):
-            for job in jobs:
-                yield job, make_study(folder, spec, *job)
-        return
-    # Forked workers start at once; spawned ones would each import torch again, which takes longer than the phantom.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
-        try:
-            futures = {pool.submit(make_study, folder, spec, *job): job for job in jobs}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool as error:
-            raise MonaiIchError(
-                "a process that makes the phantom died, perhaps for want of memory; run the same command again to go "
-                "on from there, with fewer workers if it happens again"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """One thread a worker, and Ctrl-C left to the parent, which lets the study in hand finish."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threadpool_limits(1)
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,7 +13,7 @@ from monai_ich.phantom.render import PhantomPatient, make_patient
 from monai_ich.phantom.slice_truth import SliceTruth
 from monai_ich.phantom.spec import PhantomSpec
 from monai_ich.phantom.study_files import write_mask, write_slice
-from monai_ich.utils.files import replace_json
+from monai_ich.utils.files import replace_json, replaced
 
 _DEGREES = 180 / math.pi
 PROGRESS_FOLDER = ".progress"  # one file a finished study; what an interrupted run goes on from
@@ -32,26 +32,24 @@ def make_study(dataset_dir: Path, spec: PhantomSpec, hospital: int, number: int)
     series = dataset_dir / series_folder(patient)
     if record.exists() and series.is_dir():
         return record
-    draft = series.with_name(series.name + ".partial")
-    for leftover in (draft, series):
-        shutil.rmtree(leftover, ignore_errors=True)
-    draft.mkdir(parents=True)
+    shutil.rmtree(series, ignore_errors=True)
     rows, masks = [], []
-    for index in range(patient.scan.count):
-        rendered = patient.render(index)
-        write_slice(draft, patient, index, rendered.hu)
-        masks.append(rendered.mask)
-        rows.append(
-            {
-                "manifest": manifest_row(patient, index, rendered.truth),
-                "truth": truth_row(patient, index, rendered.truth),
-            }
-        )
-    if patient.truth.site.is_training:
-        target = dataset_dir / mask_file(patient)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_mask(target, patient, masks)
-    draft.rename(series)
+    with replaced(series, sole_writer=True) as draft:
+        draft.mkdir()
+        for index in range(patient.scan.count):
+            rendered = patient.render(index)
+            write_slice(draft, patient, index, rendered.hu)
+            masks.append(rendered.mask)
+            rows.append(
+                {
+                    "manifest": manifest_row(patient, index, rendered.truth),
+                    "truth": truth_row(patient, index, rendered.truth),
+                }
+            )
+        if patient.truth.site.is_training:
+            target = dataset_dir / mask_file(patient)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_mask(target, patient, masks)
     replace_json(record, rows, indent=None)
     return record
 

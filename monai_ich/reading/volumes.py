@@ -50,7 +50,7 @@ def is_volume(path: Path) -> bool:
 
 
 def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The stored array (A,B[,C][,1...]) with its scaling applied, and its (4,4) affine to RAS mm.
+    """The stored array `(A,B[,C][,1...])` with its scaling applied, and its (4,4) affine to RAS mm.
 
     Raises:
         ImageReadError: when the file cannot be decoded, has no geometry, holds colours, or has a fourth axis.

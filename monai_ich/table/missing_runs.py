@@ -11,7 +11,6 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.phantom import ensure_phantom
 from monai_ich.table.plan import PLACES, PlannedRun, TableRow, differing_keys, setting_of
 from monai_ich.table.table_runs import (
@@ -31,6 +30,7 @@ from monai_ich.table.table_runs import (
 from monai_ich.table.table_tracking import TableTracking, try_tracking
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ComparisonError, FaultList
+from monai_ich.utils.run_files import CONFIG_NAME
 
 
 def blank_records(runs: Sequence[PlannedRun], recipe: str) -> dict[str, RunRecord]:
@@ -43,7 +43,7 @@ def blank_records(runs: Sequence[PlannedRun], recipe: str) -> dict[str, RunRecor
     config = runs[0].config
     path = Path(setting_of(config, "manifest"))
     ensure_phantom(path.as_posix(), setting_of(config, "phantom"))
-    sha256 = setting_of(config, "manifest_data").sha256
+    sha256 = setting_of(config, "data::manifest").sha256
     settings = {key: value for key, value in runs[0].overrides.items() if key not in PLACES}
     return {run.name: RunRecord(run.row.name, run.seed, path.name, sha256, recipe, settings) for run in runs}
 

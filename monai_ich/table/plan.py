@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,31 +12,22 @@ from typing import Any
 from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 
-from monai_ich.bundle import check_config
-from monai_ich.bundle.run_directory import FREE_TO_CHANGE
+from monai_ich.bundle.run_directory import what_is_fixed
+from monai_ich.config import check_config, name_of_row
+from monai_ich.config.first_stage import with_stage
+from monai_ich.config.settings import Role, names_where
 from monai_ich.table.published_table import in_paper_order
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
-from monai_ich.utils.files import json_text
 from monai_ich.utils.lists import comma_list
 
 BASE_CONFIG = "train.json"
 RECIPES = {"demo": (), "paper": ("paper.json",)}  # overlays that follow a row's own
 RUNS_FOLDER = "runs"
 # What the table sets for every run by itself.
-OWN_SETTINGS = (
-    "seed",
-    "run_dir",
-    "runs_dir",
-    "resume",
-    "experiment_name",
-    "manifest",
-    "config_file",
-    "args_file",
-    "row",
-)
-# What may differ between the runs of one table without changing what they compute. The manifest is compared by its
+OWN_SETTINGS = names_where(lambda setting: setting.of_table) | {"config_file", "args_file"}
+# What may differ between the runs of one row without changing what they compute. The manifest is compared by its
 # bytes, not by its path; another number of epochs is another table.
-PLACES = (FREE_TO_CHANGE | {"manifest", "seed", "_meta_"}) - {"max_epochs"}
+PLACES = names_where(lambda setting: setting.role is not Role.RESULT)
 
 
 @dataclass(frozen=True)
@@ -82,15 +72,6 @@ class PlannedRun:
         return [f"--config_file={files!r}", *(f"--{key}={value!r}" for key, value in self.overrides.items())]
 
 
-def slug_of(name: str) -> str:
-    """A row's name as a folder's.
-
-    >>> slug_of("MTL-Swin-Unet (cls+seg+rec)")
-    'mtl-swin-unet-cls-seg-rec'
-    """
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
 def find_rows(bundle: Path) -> dict[str, TableRow]:
     """Finds the rows of a bundle: every JSON file in its folder with a key `row`, the row's name.
 
@@ -109,7 +90,7 @@ def find_rows(bundle: Path) -> dict[str, TableRow]:
             continue
         if name in rows:
             faults.add(f"{path.name} and {rows[name].files[-1].name} are both the row {name!r}; rename one")
-        rows[name] = TableRow(name, slug_of(name), (base,) if path == base else (base, path))
+        rows[name] = TableRow(name, name_of_row(name), (base,) if path == base else (base, path))
     if not base.is_file():
         faults.add(f"expected {base}, which the rows' files are overlays of")
     if not rows:
@@ -132,7 +113,7 @@ def choose_rows(found: dict[str, TableRow], asked: Sequence[str]) -> list[TableR
     if not names:
         return list(found.values())
     base = next(iter(found.values())).files[0]
-    aliases = {alias: row for row in found.values() for alias in (slug_of(row.files[-1].stem), row.slug)}
+    aliases = {alias: row for row in found.values() for alias in (name_of_row(row.files[-1].stem), row.slug)}
     faults = FaultList("Some rows are not there; nothing was started.")
     chosen: dict[str, TableRow] = {}
     for name in names:
@@ -140,7 +121,7 @@ def choose_rows(found: dict[str, TableRow], asked: Sequence[str]) -> list[TableR
         if path.suffix == ".json" and path.parent != base.parent:
             row = _row_of_file(path, base, found, faults)
         else:
-            row = found.get(name) or aliases.get(slug_of(path.stem if path.suffix == ".json" else name))
+            row = found.get(name) or aliases.get(name_of_row(path.stem if path.suffix == ".json" else name))
             if row is None:
                 faults.add(f"there is no row {name!r}.{did_you_mean(name, found)} Rows: {', '.join(found)}")
         if row is not None and chosen.setdefault(row.name, row) != row:
@@ -165,7 +146,7 @@ def _row_of_file(path: Path, base: Path, found: dict[str, TableRow], faults: Fau
     elif name in found:
         faults.add(f"{path} is named {name!r}, as {found[name].files[-1]} is; give it a name of its own")
     else:
-        return TableRow(name, slug_of(name), (base, path))
+        return TableRow(name, name_of_row(name), (base, path))
     return None
 
 
@@ -216,7 +197,7 @@ def plan_runs(
         )
     common = {
         **settings,
-        "experiment_name": experiment_name(output_dir),
+        "tracker::experiment_name": experiment_name(output_dir),
         **({"manifest": manifest} if manifest else {}),
     }
     runs: list[PlannedRun] = []
@@ -241,7 +222,9 @@ def merged_config(files: Sequence[Path], overrides: dict[str, Any]) -> dict[str,
     parser.read_config(f=[path.as_posix() for path in files])
     parser.update(pairs=overrides)
     parser.resolve_macro_and_relative_ids()
-    return {key: value for key, value in parser.get().items() if key != "_meta_"}
+    config = {key: value for key, value in parser.get().items() if key != "_meta_"}
+    config["bundle_root"] = files[0].parent.as_posix()
+    return with_stage(config, files)
 
 
 def setting_of(config: dict[str, Any], key: str) -> Any:
@@ -254,10 +237,8 @@ def setting_of(config: dict[str, Any], key: str) -> Any:
 def differing_keys(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
     """The top-level keys in which two configs would compute something different."""
 
-    def plain(config: dict[str, Any], key: str) -> Any:
-        return json.loads(json_text(config.get(key)))  # a tuple and a list are the same setting
-
-    return sorted(key for key in (first.keys() | second.keys()) - PLACES if plain(first, key) != plain(second, key))
+    theirs, ours = what_is_fixed(first, PLACES), what_is_fixed(second, PLACES)
+    return sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
 
 
 def _check_configs(runs: Sequence[PlannedRun]) -> None:

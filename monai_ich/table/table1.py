@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.table import Column, Table
 
+from monai_ich.config import name_of_row
 from monai_ich.table.missing_runs import blank_records, fetch_finished, print_plan, refuse_other_settings, train_missing
 from monai_ich.table.plan import (
     PlannedRun,
@@ -19,7 +20,6 @@ from monai_ich.table.plan import (
     parse_settings,
     plan_runs,
     setting_of,
-    slug_of,
 )
 from monai_ich.table.table_files import write_table
 from monai_ich.table.table_results import Analysis, TableResult, compute_table
@@ -119,7 +119,7 @@ def _check_analysis(analysis: Analysis, runs: Sequence[PlannedRun]) -> None:
     rows = list(config_of)
     faults = FaultList("The table cannot be made as asked; nothing was started.")
     if analysis.marker:
-        each = [setting_of(config, "classified_markers") for config in config_of.values()]
+        each = [setting_of(config, "data::markers") for config in config_of.values()]
         markers = list(dict.fromkeys(marker for of_row in each for marker in of_row))
         if analysis.marker not in markers:
             known = ", ".join(markers) or "those of the rows, which classify nothing"
@@ -136,11 +136,11 @@ def _chosen(run_dirs: list[Path], asked: Sequence[str]) -> list[Path]:
     present = list(dict.fromkeys(read_record(run_dir).row for run_dir in run_dirs))
     faults = FaultList("Some rows have no complete run:")
     for name in names:
-        if slug_of(name) not in map(slug_of, present):
+        if name_of_row(name) not in map(name_of_row, present):
             faults.add(f"{name!r}.{did_you_mean(name, present)} Complete: {', '.join(present) or 'none'}")
     faults.raise_if_any(ComparisonError)
-    slugs = {slug_of(name) for name in names} or {slug_of(row) for row in present}
-    return [run_dir for run_dir in run_dirs if slug_of(read_record(run_dir).row) in slugs]
+    slugs = {name_of_row(name) for name in names} or {name_of_row(row) for row in present}
+    return [run_dir for run_dir in run_dirs if name_of_row(read_record(run_dir).row) in slugs]
 
 
 def _missing_runs(result: TableResult, planned: Sequence[PlannedRun]) -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.metrics import (
     CLASSIFICATION_METRICS,
     COMPARED_METRICS,
@@ -29,6 +28,7 @@ from monai_ich.table.result_warnings import Compared, SetResult, commit_warnings
 from monai_ich.table.table_runs import RunRecord, read_record
 from monai_ich.utils.errors import ComparisonError, ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import Split
+from monai_ich.utils.run_files import CONFIG_NAME
 
 DEFAULT_REFERENCE, DEFAULT_SEG_REFERENCE = "Swin Transformer", "Swin-Unet"
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -19,13 +18,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
+from filelock import FileLock, Timeout
 
-from monai_ich.bundle.run_directory import CONFIG_NAME
 from monai_ich.table.plan import RUNS_FOLDER, PlannedRun
 from monai_ich.utils.console import console
-from monai_ich.utils.errors import ComparisonError
+from monai_ich.utils.errors import ComparisonError, RunDirectoryError
 from monai_ich.utils.files import replace_json
 from monai_ich.utils.provenance import git_commit, machine
+from monai_ich.utils.run_files import CONFIG_NAME
 
 RECORD_NAME = "table_run.json"
 LOG_NAME = "log.txt"
@@ -121,19 +121,33 @@ def current_machine() -> dict[str, str]:
 
 @contextmanager
 def locked(run_dir: Path) -> Iterator[int]:
-    """Holds a run's directory for this process and the one that trains; yields the lock's file descriptor.
+    """Locks a run's directory for this process and the one that trains; yields the lock's file descriptor.
 
-    The training process inherits the lock: should this one be killed alone, the other goes on, and a table started anew
-    waits for it instead of training into the same files.
+    The training process inherits the lock: when this process alone is killed, the training goes on, and a table started
+    anew waits for it instead of training into the same files. The lock ends with the last process that holds it. On a
+    network file system it holds between machines only as far as that file system says.
+
+    Raises:
+        RunDirectoryError: the file system has no locks.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    with (run_dir / LOCK_NAME).open("w") as file:
+    descriptors: list[int] = []
+    lock = FileLock(run_dir / LOCK_NAME, on_acquired=descriptors.append)
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.acquire(blocking=False)
+        except Timeout:
             console.print(f"another process is still training in {run_dir}: waiting until it ends", soft_wrap=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield file.fileno()
+            lock.acquire()
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{run_dir / LOCK_NAME} cannot be locked ({error}), so two tables could train into the same files. Put the "
+            "table's folder on a disk of this machine."
+        ) from error
+    try:
+        yield descriptors[0]
+    finally:
+        lock.release()
 
 
 def clear_broken_files(run_dir: Path) -> None:

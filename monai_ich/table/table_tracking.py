@@ -15,11 +15,10 @@ import mlflow
 from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from monai_ich.bundle.run_directory import CONFIG_NAME
-from monai_ich.handlers.mlflow import IDENTITY_FILE
 from monai_ich.table.plan import PlannedRun, differing_keys, setting_of
 from monai_ich.table.table_runs import LOCK_NAME, RECORD_NAME, RunRecord, is_complete, read_record
 from monai_ich.utils.console import console
+from monai_ich.utils.run_files import CONFIG_NAME
 
 FINISHED = "attributes.status = 'FINISHED'"
 
@@ -40,7 +39,7 @@ class TableTracking:
     @classmethod
     def of(cls, run: PlannedRun) -> TableTracking:
         """The tracking that a planned run's config names."""
-        return cls(setting_of(run.config, "tracking_uri"), run.overrides["experiment_name"])
+        return cls(setting_of(run.config, "tracking_uri"), run.overrides["tracker::experiment_name"])
 
     def tag(self, run: PlannedRun) -> None:
         """Tags the run as soon as it has an MLflow run; does nothing before, or when it is tagged."""
@@ -67,7 +66,7 @@ class TableTracking:
         replace(record, published=True).write(run.run_dir)
 
     def _run_id(self, run: PlannedRun) -> str | None:
-        path = run.run_dir / IDENTITY_FILE
+        path = run.run_dir / "mlflow.json"
         try:
             return json.loads(path.read_text(encoding="utf-8"))["run_id"]
         except (FileNotFoundError, json.JSONDecodeError):

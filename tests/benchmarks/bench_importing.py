@@ -17,13 +17,13 @@ import pydicom
 from pydicom.uid import generate_uid
 from rich.table import Table
 
-from monai_ich.data.caching import available_cores
 from monai_ich.importers import Card, DicomRequest, import_dicom
 from monai_ich.importers.dicom_sets import read_rsna_labels
 from monai_ich.importers.pseudonyms import PublishedNames
 from monai_ich.phantom import PhantomSpec, make_patient
 from monai_ich.phantom.study_files import write_slice
 from monai_ich.utils.console import console
+from monai_ich.utils.worker_pool import available_cores
 
 SERIES, SLICES = 12, 24
 RSNA_IMAGES = 752_803

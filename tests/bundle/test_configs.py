@@ -18,21 +18,20 @@ from pydicom.data import get_testdata_file
 from support import ROOT, strict_json
 
 from monai_ich.bundle import RunDirectory
+from monai_ich.config.first_stage import stage_config
 from monai_ich.data import Draw
 from monai_ich.handlers import DivergedError
 from monai_ich.metrics import PredictionTable
+from monai_ich.table.plan import merged_config
 from monai_ich.utils.errors import ConfigurationError
 
 pytestmark = pytest.mark.usefixtures("in_root")
 
 BASES = {path.parent: path for path in sorted((ROOT / "bundles").glob("*/train.json"))}
 NOT_CONFIGS = {"metadata.json", "train.json"}
-# These need a trained run or torchrun, and have tests of their own below and in test_processes.py.
+# These need a trained run, and have tests of their own below.
 AFTER_TRAINING = {"evaluate.json", "inference.json"}
-PROCESSES = {"multi_gpu_train.json"}
-OVERLAYS = sorted(
-    p for p in (ROOT / "bundles").rglob("*.json") if p.name not in NOT_CONFIGS | AFTER_TRAINING | PROCESSES
-)
+OVERLAYS = sorted(p for p in (ROOT / "bundles").rglob("*.json") if p.name not in NOT_CONFIGS | AFTER_TRAINING)
 # The rows of Table 1 are trained by tests/apps/test_table_rows.py, which finds them as the table does.
 ROWS = [p for p in OVERLAYS if p.parent in BASES and "row" in json.loads(p.read_text())]
 
@@ -45,12 +44,12 @@ def _files(*overlays: Path) -> list[str]:
 
 def test_there_is_no_config_that_no_test_runs() -> None:
     found = {path.name for path in (ROOT / "bundles").rglob("*.json")}
-    assert found == NOT_CONFIGS | AFTER_TRAINING | PROCESSES | {path.name for path in OVERLAYS}
+    assert found == NOT_CONFIGS | AFTER_TRAINING | {path.name for path in OVERLAYS}
 
 
 @pytest.mark.parametrize("overlay", [p for p in OVERLAYS if p not in ROWS], ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_an_overlay_trains(overlay: Path, tiny_settings: dict[str, Any]) -> None:
-    run_dir = Path(tiny_settings["runs_dir"]) / overlay.stem
+    run_dir = Path(tiny_settings["run_directory::runs_dir"]) / overlay.stem
     run_bundle(config_file=_files(overlay), **tiny_settings, run_dir=str(run_dir))
     results = json.loads((run_dir / "results.json").read_text())
     assert set(results["metrics"]) == {"test_hospitals_1_4", "test_hospitals_5_11"}
@@ -131,7 +130,7 @@ def test_a_run_that_fails_says_so_in_mlflow(tiny_settings: dict[str, Any], tmp_p
 def test_two_runs_with_one_seed_give_the_same_metrics(tiny_settings: dict[str, Any]) -> None:
     results = []
     for name in ("first", "second"):
-        run_dir = Path(tiny_settings["runs_dir"]) / f"seed-{name}"
+        run_dir = Path(tiny_settings["run_directory::runs_dir"]) / f"seed-{name}"
         run_bundle(config_file=_files(), **tiny_settings, run_dir=str(run_dir))
         results.append([pd.read_csv(run_dir / "predictions" / f"test_hospitals_{h}.csv") for h in ("1_4", "5_11")])
     for first, second in zip(*results, strict=True):
@@ -139,7 +138,7 @@ def test_two_runs_with_one_seed_give_the_same_metrics(tiny_settings: dict[str, A
 
 
 def test_another_seed_gives_another_run(tiny_settings: dict[str, Any], tiny_run: Path) -> None:
-    run_dir = Path(tiny_settings["runs_dir"]) / "another-seed"
+    run_dir = Path(tiny_settings["run_directory::runs_dir"]) / "another-seed"
     run_bundle(config_file=_files(), **tiny_settings, run_dir=str(run_dir), seed=1)
     first, other = (pd.read_csv(d / "predictions/test_hospitals_1_4.csv") for d in (tiny_run, run_dir))
     assert (first["probability_hypodensity"] != other["probability_hypodensity"]).any()
@@ -163,10 +162,8 @@ PAPER_RECIPE = {
 
 
 def _with_paper_json(overlay: Path | None) -> ConfigParser:
-    parser = ConfigParser()
-    parser.read_config([*_files(*([overlay] if overlay else [])), str(ROOT / "bundles/mtl/paper.json")])
-    parser.parse()
-    return parser
+    files = [*_files(*([overlay] if overlay else [])), str(ROOT / "bundles/mtl/paper.json")]
+    return ConfigParser(merged_config([Path(file) for file in files], {}))
 
 
 def test_every_row_of_table_1_has_the_recipe_of_section_4_2() -> None:
@@ -177,11 +174,11 @@ def test_every_row_of_table_1_has_the_recipe_of_section_4_2() -> None:
         found[parser.get_parsed_content("row")] = tuple(values)
         assert parser.get_parsed_content("image_size") == 224
         assert parser.get_parsed_content("size") == ("tiny" if "-tiny" in parser["row"] else "default")
-        stage = parser["segmentation_stage"]
-        if stage:  # the first stage of a joint system is the segmentation row, with its own recipe
-            parser.update({**stage, "segmentation_stage": {}})
-            values = [parser.get_parsed_content(name) for name in ("tasks", "batch_size", "lr", "max_epochs")]
-            assert tuple(values) == PAPER_RECIPE[parser.get_parsed_content("row")]
+        if "segmentation_stage" in parser:  # the segmentation row comes first, with its own recipe
+            stage = ConfigParser(stage_config(parser.get()))
+            values = [stage.get_parsed_content(name) for name in ("tasks", "batch_size", "lr", "max_epochs")]
+            assert tuple(values) == PAPER_RECIPE[stage.get_parsed_content("row")]
+            assert stage.get_parsed_content("size") == parser.get_parsed_content("size")
     assert found == PAPER_RECIPE
 
 

@@ -15,7 +15,7 @@ import mlflow
 import pytest
 import torch
 from monai.bundle import run as run_bundle
-from support import ROOT
+from support import ROOT, from_root
 
 pytestmark = pytest.mark.usefixtures("in_root")
 
@@ -45,13 +45,11 @@ def _finish(module_and_arguments: list[str], **environment: str) -> subprocess.C
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tiny_settings: dict[str, Any]) -> dict[str, torch.Tensor]:
+def uninterrupted(tiny_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
     """Returns the weights after three epochs of a run that nothing disturbed."""
-    run_dir = Path(tiny_settings["runs_dir"]) / "uninterrupted"
-    before = os.getcwd()
-    os.chdir(ROOT)
-    run_bundle(config_file=[TRAIN], **{**tiny_settings, "max_epochs": 3, "run_dir": str(run_dir)})
-    os.chdir(before)
+    run_dir = tmp_path_factory.mktemp("uninterrupted") / "run"
+    with from_root():
+        run_bundle(config_file=[TRAIN], **{**tiny_settings, "max_epochs": 3, "run_dir": str(run_dir)})
     return torch.load(run_dir / "models/last.pt", weights_only=True)["model"]
 
 
@@ -59,7 +57,7 @@ def uninterrupted(tiny_settings: dict[str, Any]) -> dict[str, torch.Tensor]:
 def test_a_killed_run_ends_where_an_uninterrupted_one_does(
     deadly: signal.Signals, tiny_settings: dict[str, Any], uninterrupted: dict[str, torch.Tensor]
 ) -> None:
-    run_dir = Path(tiny_settings["runs_dir"]) / deadly.name
+    run_dir = Path(tiny_settings["run_directory::runs_dir"]) / deadly.name
     settings = {**tiny_settings, "max_epochs": 3, "run_dir": str(run_dir)}
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", TRAIN, *_arguments(settings)]
     process = subprocess.Popen(
@@ -97,14 +95,13 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(
 def test_two_processes_agree_with_one(tiny_settings: dict[str, Any]) -> None:
     results = []
     for processes in (1, 2):
-        run_dir = Path(tiny_settings["runs_dir"]) / f"processes-{processes}"
+        run_dir = Path(tiny_settings["run_directory::runs_dir"]) / f"processes-{processes}"
         settings = {**tiny_settings, "batch_size": 4, "run_dir": str(run_dir)}
         if processes == 1:
             run_bundle(config_file=[TRAIN], **settings)
         else:
-            files = f"['{TRAIN}','bundles/mtl/multi_gpu_train.json']"
             launcher = ["torch.distributed.run", "--nproc_per_node=2", "-m", "monai.bundle", "run"]
-            finished = _finish([*launcher, "--config_file", files, *_arguments(settings)], OMP_NUM_THREADS="1")
+            finished = _finish([*launcher, "--config_file", TRAIN, *_arguments(settings)], OMP_NUM_THREADS="1")
             assert finished.returncode == 0, finished.stdout + finished.stderr
             assert finished.stdout.count("epoch 1/1") == 1, "only one process speaks"
         results.append(json.loads((run_dir / "results.json").read_text())["metrics"])
@@ -113,10 +110,10 @@ def test_two_processes_agree_with_one(tiny_settings: dict[str, Any]) -> None:
         assert two[name] == pytest.approx(metrics, abs=1e-3, nan_ok=True)
 
 
-def test_several_processes_without_the_overlay_are_refused(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
+def test_processes_that_torchrun_did_not_start_are_refused(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
     command = ["monai.bundle", "run", "--config_file", TRAIN, "--run_dir", str(tmp_path / "run")]
     finished = _finish(command, WORLD_SIZE="2")
     assert finished.returncode == 1
-    assert "Add the overlay multi_gpu_train.json" in finished.stdout
+    assert "expected to be started by torchrun" in finished.stdout
     assert "Traceback" not in finished.stdout + finished.stderr
     assert not (tmp_path / "run").exists()

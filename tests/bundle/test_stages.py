@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from monai.bundle import run as run_bundle
+from support import from_root
 
 from monai_ich.utils.errors import ConfigurationError, MonaiIchError, RunDirectoryError
 
@@ -41,11 +43,21 @@ def _refusal(row: str, settings: dict[str, Any], **more: Any) -> BaseException:
 @pytest.fixture(scope="module")
 def joint_run(tiny_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Joint-Learning, whose U-Net has running statistics that a forward pass in training mode would change."""
-    return tmp_path_factory.mktemp("joint") / "joint-learning"
+    run_dir = tmp_path_factory.mktemp("joint") / "joint-learning"
+    with from_root():
+        return _train("joint_learning", tiny_settings, run_dir=str(run_dir), max_epochs=2)
 
 
-def test_the_frozen_encoder_is_bit_identical_after_training(tiny_settings: dict[str, Any], joint_run: Path) -> None:
-    _train("joint_learning", tiny_settings, run_dir=str(joint_run), max_epochs=2)
+@pytest.fixture
+def own_run(joint_run: Path, tmp_path: Path) -> Path:
+    """A copy of the joint run for a test that changes it."""
+    copy = Path(shutil.copytree(joint_run, tmp_path / joint_run.name))
+    config = copy / "train.json"
+    config.write_text(config.read_text().replace(str(joint_run), str(copy)))
+    return copy
+
+
+def test_the_frozen_encoder_is_bit_identical_after_training(joint_run: Path) -> None:
     segmentation = _weights(joint_run / "segmentation/models/best.pt")
     expected = {k.removeprefix("encoder."): v for k, v in segmentation.items() if k.startswith("encoder.")}
     assert any(name.endswith("running_var") and not torch.all(v == 1) for name, v in expected.items())
@@ -75,19 +87,19 @@ def test_the_second_stage_is_the_same_whether_the_first_was_just_trained_or_name
         assert tensor.equal(other[name]), name
 
 
-def test_going_on_with_the_second_stage_leaves_the_first_alone(tiny_settings: dict[str, Any], joint_run: Path) -> None:
-    files = sorted((joint_run / "segmentation").rglob("*.*"))
+def test_going_on_with_the_second_stage_leaves_the_first_alone(own_run: Path) -> None:
+    files = sorted((own_run / "segmentation").rglob("*.*"))
     before = [path.stat().st_mtime_ns for path in files]
     assert len(files) > 8
-    run_bundle(config_file=str(joint_run / "train.json"), max_epochs=3)
-    assert torch.load(joint_run / "models/last.pt", weights_only=True)["epoch"] == 3
-    assert [path.stat().st_mtime_ns for path in sorted((joint_run / "segmentation").rglob("*.*"))] == before
+    run_bundle(config_file=str(own_run / "train.json"), max_epochs=3)
+    assert torch.load(own_run / "models/last.pt", weights_only=True)["epoch"] == 3
+    assert [path.stat().st_mtime_ns for path in sorted((own_run / "segmentation").rglob("*.*"))] == before
 
 
-def test_a_joint_run_is_evaluated_without_its_first_stage(joint_run: Path) -> None:
-    (joint_run / "segmentation/models/best.pt").unlink()
-    run_bundle(config_file=[str(joint_run / "train.json"), str(joint_run / "evaluate.json")])
-    again, first = (json.loads((joint_run / p).read_text()) for p in ("evaluation/results.json", "results.json"))
+def test_a_joint_run_is_evaluated_without_its_first_stage(own_run: Path) -> None:
+    (own_run / "segmentation/models/best.pt").unlink()
+    run_bundle(config_file=[str(own_run / "train.json"), str(own_run / "evaluate.json")])
+    again, first = (json.loads((own_run / p).read_text()) for p in ("evaluation/results.json", "results.json"))
     for name, metrics in first["metrics"].items():
         assert again["metrics"][name] == pytest.approx(metrics, nan_ok=True)
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import multiprocessing
 import os
 import resource
@@ -19,6 +21,7 @@ import pytest
 from monai_ich.data.caching import ArrayCache
 from monai_ich.data.store import SliceStore
 from monai_ich.utils.errors import CacheError
+from monai_ich.utils.files import PARTIAL
 
 ARRAYS = {"image": np.arange(2 * 8 * 8, dtype=np.float32).reshape(2, 8, 8), "mask": np.ones((2, 8, 8), np.uint8)}
 STUDIES = 4
@@ -98,7 +101,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_nothing_that_is_believed(tmp_pat
 
     for kept in (0, 7, 100, 520, 600):  # within the first file, and within the second
         assert in_process(lambda kept=kept: die(kept)) == -signal.SIGKILL
-        assert files(cache, "*.tmp")
+        assert files(cache, f"{PARTIAL}*")
         assert cache.load("x") is None
     cache.store("x", ARRAYS)
     assert_whole(cache)
@@ -113,6 +116,18 @@ def test_a_kill_within_a_claim_leaves_no_lock(cache: ArrayCache) -> None:
     assert in_process(die) == -signal.SIGKILL
     with cache.claim("y", wait=False) as claimed:
         assert claimed
+
+
+def test_where_there_are_no_locks_everyone_goes_on(cache: ArrayCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for wait in (True, False):
+        with cache.claim("y", wait) as first, cache.claim("y", wait) as second:
+            assert first
+            assert second
+    assert files(cache, "*.lock") == []
 
 
 def test_a_lock_whose_file_cannot_be_removed_is_let_go(cache: ArrayCache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +152,7 @@ def test_a_full_disk_is_named_and_loses_nothing(cache: ArrayCache) -> None:
 
     assert in_process(fill) == 0
     assert cache.load("y") is None
-    assert files(cache, "*.tmp") == []
+    assert files(cache, f"{PARTIAL}*") == []
     assert_whole(cache)
 
 

@@ -15,7 +15,6 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-RNG = np.random.default_rng(0)
 SUBTYPES = ("epidural", "intraparenchymal", "intraventricular", "subarachnoid", "subdural")
 
 
@@ -31,9 +30,9 @@ def save(path: Path, array: np.ndarray, affine: np.ndarray, qform_only: bool = F
 LPS = np.diag([-0.45, -0.45, 5.0, 1.0])
 
 
-def volume(slices: int) -> np.ndarray:
+def volume(generator: np.random.Generator, slices: int) -> np.ndarray:
     """(columns, rows, slices) HU, no two slices alike."""
-    return RNG.integers(-100, 100, (16, 12, slices)).astype(np.int16)
+    return generator.integers(-100, 100, (16, 12, slices)).astype(np.int16)
 
 
 PHYSIONET_COLUMNS = (
@@ -44,7 +43,8 @@ PHYSIONET_COLUMNS = (
 
 def physionet(root: Path) -> dict[str, np.ndarray]:
     """Two patients; patient 49 bleeds into slice 2 of 4, counted from 1, and has no row for slice 4."""
-    hu = {"049": volume(4), "051": volume(3)}
+    generator = np.random.default_rng(0)
+    hu = {"049": volume(generator, 4), "051": volume(generator, 3)}
     masks = {name: np.zeros(array.shape, np.uint8) for name, array in hu.items()}
     masks["049"][3:6, 4:8, 1] = 255
     for name, array in hu.items():
@@ -80,7 +80,7 @@ def bhsd(root: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     turn[1:3, 1:3] = [[0.97, -0.24], [0.24, 0.97]]
     classes = np.zeros((16, 12, 4), np.uint16)
     classes[2:4, 2:4, 1], classes[5:7, 5:7, 1], classes[5:7, 5:7, 2] = 2, 3, 5
-    hu = volume(4)
+    hu = volume(np.random.default_rng(1), 4)
     folder = root / "label_192"
     save(folder / "images" / "ID_1_ID_2.nii.gz", hu, turn @ LPS, qform_only=True)
     save(folder / "ground truths" / "ID_1_ID_2.nii.gz", classes, turn @ LPS, qform_only=True)
@@ -91,9 +91,9 @@ def instance(root: Path) -> None:
     """Case 001 has affines that agree only after rounding; image and mask of case 002 do not lie together."""
     mask = np.zeros((16, 12, 3), np.uint8)
     mask[4:8, 4:8, 2] = 1
-    nearly = LPS + 1e-5
+    nearly, generator = LPS + 1e-5, np.random.default_rng(2)
     for name, affine in (("001", nearly), ("002", LPS + np.diag([0, 0, 5.0, 0]))):
-        save(root / "train_2" / "data" / f"{name}.nii.gz", volume(3), LPS)
+        save(root / "train_2" / "data" / f"{name}.nii.gz", volume(generator, 3), LPS)
         save(root / "train_2" / "label" / f"{name}.nii.gz", mask, affine)
 
 

@@ -17,6 +17,7 @@ from pydicom.pixels import apply_rescale
 from monai_ich.phantom import PhantomSpec, generate_phantom, make_patient
 from monai_ich.phantom.study_files import write_mask, write_slice
 from monai_ich.utils.errors import MonaiIchError
+from monai_ich.utils.files import PARTIAL
 
 TINY = PhantomSpec(seed=5, studies=(5, 1, 1, 1, 2, 2, 0, 0, 0, 0, 1), slices_per_study=4, matrix=32)
 
@@ -125,7 +126,7 @@ def test_manifest_truth_and_files_agree(made: Path) -> None:
             volume = np.asarray(nib.load(made / "data" / row.mask).dataobj)
             area = volume[..., int(row.mask_slice)].sum() * float(header.PixelSpacing[0]) ** 2
             assert area == pytest.approx(fact.clot_area_mm2, abs=0.01)
-    assert not list((made / "data").rglob("*.partial"))
+    assert not list((made / "data").rglob(f"{PARTIAL}*"))
     assert {path.name for path in (made / "data" / "masks").iterdir()} == {f"hospital_0{n}" for n in (1, 2, 3, 4)}
 
 

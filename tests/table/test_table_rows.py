@@ -12,8 +12,8 @@ import pytest
 import torch
 from table_support import in_process
 
+from monai_ich.config import name_of_row
 from monai_ich.metrics import PredictionTable
-from monai_ich.table.plan import slug_of
 from monai_ich.table.published_table import PAPER_TABLE_1
 from monai_ich.table.table1 import TableRequest, make_table
 from monai_ich.table.table_results import Analysis
@@ -24,7 +24,7 @@ TEST_SETS = ("test_hospitals_1_4", "test_hospitals_5_11")
 
 
 def test_one_command_trains_and_compares_every_row(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
-    kept = {name: value for name, value in tiny_settings.items() if name not in ("manifest", "runs_dir")}
+    kept = {name: value for name, value in tiny_settings.items() if name not in ("manifest", "run_directory::runs_dir")}
     settings = [f"{name}={value}" for name, value in kept.items()]
     analysis = Analysis(resamples=100)
     request = TableRequest(
@@ -34,7 +34,7 @@ def test_one_command_trains_and_compares_every_row(tiny_settings: dict[str, Any]
     content = json.loads((request.output_dir / "table.json").read_text())
     assert content["rows"] == [{"row": row, "seeds": [0]} for row in PAPER_TABLE_1]
     for row in PAPER_TABLE_1:
-        run_dir = request.output_dir / "runs" / slug_of(row) / "seed0"
+        run_dir = request.output_dir / "runs" / name_of_row(row) / "seed0"
         assert torch.load(run_dir / "models/last.pt", weights_only=True)["epoch"] == 1
         for test_set in TEST_SETS:
             saved = PredictionTable.from_csv(run_dir / f"predictions/{test_set}.csv").metrics()

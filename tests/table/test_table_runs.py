@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -18,14 +20,15 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+from filelock import FileLock, Timeout
 from support import strict_json
 from table_support import in_process
 
 from monai_ich.table.plan import PlannedRun
 from monai_ich.table.table1 import TableRequest, make_table
 from monai_ich.table.table_results import Analysis
-from monai_ich.table.table_runs import RunRecord, clear_broken_files, is_complete, read_record
-from monai_ich.utils.errors import ComparisonError, ConfigurationError
+from monai_ich.table.table_runs import RunRecord, clear_broken_files, is_complete, locked, read_record
+from monai_ich.utils.errors import ComparisonError, ConfigurationError, RunDirectoryError
 
 pytestmark = pytest.mark.usefixtures("in_root")
 
@@ -41,7 +44,9 @@ def never(run: PlannedRun, lock: int, tick: Callable[[], None]) -> int:
 def request_for(tiny_settings: dict[str, Any]) -> Callable[..., TableRequest]:
     def build(output_dir: Path, rows: Sequence[str] = ROWS, seeds: int = 2) -> TableRequest:
         """A request whose table has a name of its own, and so an MLflow experiment of its own."""
-        kept = {name: value for name, value in tiny_settings.items() if name not in ("manifest", "runs_dir")}
+        kept = {
+            name: value for name, value in tiny_settings.items() if name not in ("manifest", "run_directory::runs_dir")
+        }
         return TableRequest(
             output_dir,
             rows,
@@ -267,3 +272,36 @@ def test_files_that_a_kill_cut_off_are_cleared(tmp_path: Path) -> None:
     assert not is_complete(tmp_path)
     clear_broken_files(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"train.json", "table_run.json"}
+
+
+def test_a_lock_is_waited_for_with_one_line_and_ends_with_the_last_process_that_holds_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first holder is killed; the process that inherited the lock from it goes on until its input ends."""
+    hold = "import sys; sys.stdin.read()"
+    code = "import os, subprocess, sys; from pathlib import Path; from monai_ich.table.table_runs import locked\n"
+    code += "with locked(Path(sys.argv[1])) as lock:\n"
+    code += f"    subprocess.Popen([sys.executable, '-c', {hold!r}], pass_fds=(lock,))\n"
+    code += "    print('held', flush=True); os.kill(os.getpid(), 9)\n"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdin=pipe, stdout=pipe) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == b"held\n"
+        holder.wait(60)
+        with pytest.raises(Timeout):
+            FileLock(tmp_path / "lock").acquire(blocking=False)
+        threading.Timer(0.2, holder.stdin.close).start()
+        with locked(tmp_path):
+            assert holder.stdin.closed
+    assert capsys.readouterr().out.replace("\n", " ").count("another process is still training in") == 1
+
+
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    told = r"lock cannot be locked .*not implemented.*disk of this machine"
+    with pytest.raises(RunDirectoryError, match=told), locked(tmp_path):
+        pass

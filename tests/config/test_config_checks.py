@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monai_ich.bundle import check_config
+from monai_ich.config import check_config
 from monai_ich.utils.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +64,9 @@ def test_the_shipped_config_has_no_faults() -> None:
             {"network_def::drop_path_rate": float("inf")},
             "network_def::drop_path_rate: expected a finite number, got inf",
         ),
-        ({"loss_weights": {"cls": -1}}, "a number of at least 0 for every task"),
+        ({"loss::weights": {"cls": -1}}, "a number of at least 0 for every task"),
+        ({"loss_weights": {"cls": 1}}, "Did you mean 'loss::weights'?"),
+        ({"runs_dir": "x"}, "Did you mean 'run_directory::runs_dir'?"),
     ],
 )
 def test_a_fault_is_named_with_its_remedy(changes: dict[str, Any], expected: str) -> None:

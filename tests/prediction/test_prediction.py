@@ -19,7 +19,7 @@ from pydicom.data import get_testdata_file
 from support import strict_json
 
 from monai_ich.bundle import predict_with_run
-from monai_ich.bundle.run_prediction import newest_complete_run
+from monai_ich.bundle.saved_runs import newest_complete_run
 from monai_ich.utils.errors import ImageReadError, RunDirectoryError
 
 pytestmark = pytest.mark.usefixtures("in_root")
