@@ -51,8 +51,8 @@ def model_card(facts: RunFacts, meta: Mapping[str, Any], checks: ExportChecks, p
         primary=primary_head(heads),
         classifies=Task.CLS in heads,
         data_licence=facts.card.get("licence", "not stated"),
-        loss_weights=[f"{task} {weight:g}" for task, weight in facts.settings["loss_weights"].items()],
-        encoder=PurePath(facts.settings["pretrained"]).name or "random weights",  # a path would name this machine
+        shown_settings=[[name, _shown(value)] for name, value in facts.settings.items() if value not in ("", None, {})],
+        encoder=PurePath(facts.settings["pretrained"]).name or "random weights",
         training_packages=_texts(facts.provenance.get("packages", {})),
         few_positives=_FEW_POSITIVES,
         batch_sizes=BATCH_SIZES,
@@ -63,6 +63,11 @@ def model_card(facts: RunFacts, meta: Mapping[str, Any], checks: ExportChecks, p
         **_counts(facts),
         **_results(facts.results["metrics"]),
     )
+
+
+def _shown(value: Any) -> str:
+    """A setting's value; of a path, the file's name, as its folders would tell of this machine."""
+    return PurePath(value).name if isinstance(value, str) else str(value)
 
 
 def _texts(versions: Mapping[str, str]) -> list[str]:

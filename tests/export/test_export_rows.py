@@ -14,6 +14,7 @@ from support import ROOT
 from monai_ich.export import export_run
 from monai_ich.export.carried_rooms import copy_rooms, renamed, rooms_behind
 from monai_ich.export.inference_config import NETWORK, inference_config
+from monai_ich.utils.run_files import RunDirectory
 
 pytestmark = pytest.mark.usefixtures("in_root")
 
@@ -44,7 +45,7 @@ def test_what_each_row_carries_builds_its_network_elsewhere(tiny_run: Path, tmp_
     for overlay in OVERLAYS:
         folder = tmp_path / overlay.stem
         run_of_row(tiny_run, overlay, folder / "run")
-        config = inference_config(folder / "run")
+        config = inference_config(RunDirectory(folder / "run"))
         text = json.dumps(config)
         copy_rooms(rooms_behind(json.dumps(config["multitask_network"])), folder)
         (folder / "inference.json").write_text(renamed(text))
