@@ -6,12 +6,13 @@ export OMP_NUM_THREADS ?= $(shell nproc)
 # MONAI warns that configs are code. The configs run here are this repository's own.
 QUIET := PYTHONWARNINGS="ignore:parsing config_file"
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test lint docs extras clean
 help:
 	@echo "make demo   set up, make the phantom, train MTL-Swin-Unet, predict on a real CT slice (about 8 minutes)"
 	@echo "make test   set up, run the tests"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation into site/"
+	@echo "make extras install the wheel without extras and with each extra alone, run the commands that work then"
 	@echo "make clean  remove generated data, runs and the virtual environment"
 
 .venv/.demo: setup.cfg constraints.txt
@@ -41,6 +42,9 @@ lint: .venv/.test
 
 docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+extras:
+	$(PYTHON) tests/extras/check_extras.py
 
 clean:
 	rm -rf .venv site data runs predictions mlruns mlflow.db data_manifests/phantom.csv data_manifests/phantom.json
