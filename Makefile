@@ -13,6 +13,7 @@ help:
 	@echo "make coverage   the same; prints the lines that no test runs, writes coverage.xml and htmlcov/"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation into site/"
+	@echo "make extras install the wheel without extras and with each extra alone, run the commands that work then"
 	@echo "make clean  remove generated data, runs and the virtual environment"
 
 .venv/.demo: setup.cfg constraints.txt
@@ -49,6 +50,9 @@ lint: .venv/.test
 
 docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+extras:
+	$(PYTHON) tests/extras/check_extras.py
 
 clean:
 	rm -rf .venv site data runs predictions mlruns mlflow.db htmlcov coverage.xml .coverage
