@@ -56,6 +56,9 @@ def copy_findings(
         ImageReadError: a candidate's file has changed since its features were computed.
     """
     frame = manifest.frame
+    if not len(rows):
+        nothing = np.empty((0, 2), np.int64)
+        return nothing, [Finding(CHECK, Severity.SKIPPED, "No slice shows enough of a head to be told from others.")]
     near, bits = near_pairs(features.fingerprints[rows], pd.factorize(frame["patient_id"])[0][rows])
     candidates = rows[near]
     alike = _alike(candidates[:MOST_COMPARED], features)

@@ -10,7 +10,12 @@ import pandas as pd
 
 from monai_ich.audit.acquisition import has_header, read_acquisition
 from monai_ich.audit.findings import Finding, Severity
+<<<<<<< HEAD
+from monai_ich.audit.row_checks import NO_LABEL, is_shortcut, probe_rows, probed_rows, shortcut_text
+from monai_ich.data.caching import map_in_processes
+=======
 from monai_ich.audit.row_checks import is_shortcut, probe_rows, probed_rows, shortcut_text
+>>>>>>> rooms
 from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.worker_pool import map_in_processes
@@ -22,6 +27,8 @@ def header_findings(frame: pd.DataFrame, dataset_dir: Path, marker: str, workers
     """Predicts the marker from scanner, kernel, tube voltage, pixel spacing, slice thickness and the file's window."""
     check = "headers"
     rows = probed_rows(frame, marker)
+    if rows.empty:
+        return [Finding(check, Severity.SKIPPED, NO_LABEL)]
     rows = rows[rows["image"].map(lambda name: has_header(name))]
     if rows.empty:
         summary = "The images are volumes without acquisition headers (NIfTI or alike): shortcuts of scanner, kernel "

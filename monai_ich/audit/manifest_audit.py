@@ -21,10 +21,15 @@ from monai_ich.audit.overlap import overlap_findings, protocol_name
 from monai_ich.audit.pixel_check import PixelFindings, pixel_findings
 from monai_ich.audit.row_checks import balance_findings, power_findings
 from monai_ich.data import Manifest, SliceStore, read_manifest
+<<<<<<< HEAD
+from monai_ich.data.caching import available_cores
+from monai_ich.data.manifest_labels import known_labels, nowhere_known
+=======
+>>>>>>> rooms
 from monai_ich.transforms import FitSquared, HUWindowd, LoadSlicesd
 from monai_ich.utils.console import console
-from monai_ich.utils.errors import ConfigurationError, ImageReadError, ManifestError, did_you_mean
-from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS, Key
+from monai_ich.utils.errors import ConfigurationError, ImageReadError, ManifestError, MonaiIchError
+from monai_ich.utils.keys import BRAIN_WINDOW_HU, Key, unknown_label
 from monai_ich.utils.provenance import sha256_of_file
 from monai_ich.visualize import panel_figure
 
@@ -74,13 +79,10 @@ def audit_manifest(request: AuditRequest) -> int:
 
     Raises:
         ManifestError: there is no such file.
-        ConfigurationError: there is no such marker.
+        ConfigurationError: the manifest has no such marker, or knows it in no row although it knows other labels.
     """
     if not request.manifest.is_file():
         raise ManifestError(f"no manifest at {request.manifest}")
-    if request.marker not in MARKERS:
-        hint = did_you_mean(request.marker, MARKERS)
-        raise ConfigurationError(f"marker {request.marker!r} is unknown; expected one of {', '.join(MARKERS)}.{hint}")
     manifest, findings = _read(request)
     report = _schema_report(request, findings) if manifest is None else _report(request, manifest, findings)
     write_report(report, request.manifest)
@@ -93,20 +95,29 @@ def audit_manifest(request: AuditRequest) -> int:
 def _read(request: AuditRequest) -> tuple[Manifest | None, list[Finding]]:
     """The manifest, also when only its files are at fault; None when its table is."""
     path, folder = request.manifest, request.dataset_dir
-    try:
-        manifest = read_manifest(path, markers=[request.marker], dataset_dir=folder)
-    except ManifestError as error:
-        # cells and paths may name patients: they are for this screen, not for a report
-        console.print(str(error), markup=False, soft_wrap=True)
-    else:
-        return manifest, [Finding("schema", Severity.PASSED, f"{len(manifest.frame)} rows fit the schema.")]
     again = f"The command names each fault on the screen, as does: python -m monai_ich check {path.name}"
-    summary = "The table fits the schema, but files are missing, or a split lacks rows or one of the classes."
     try:
-        manifest = read_manifest(path, markers=(), dataset_dir=folder, check_files=False, required_splits=())
-    except ManifestError:
+        table = read_manifest(path, markers=(), dataset_dir=folder, check_files=False, required_splits=())
+    except ManifestError as error:
+        _show_on_screen(error)
         return None, [Finding("schema", Severity.FATAL, "The table does not fit the schema, so no check ran.", again)]
-    return manifest, [Finding("schema", Severity.FATAL, summary, again)]
+    # without any label the images and masks can be audited all the same
+    markers = [request.marker] if known_labels(table.frame) else []
+    fault = unknown_label(request.marker, table.frame.columns) or (markers and nowhere_known(table.frame, *markers))
+    if fault:
+        raise ConfigurationError(fault)
+    try:
+        manifest = read_manifest(path, markers=markers, dataset_dir=folder)
+    except ManifestError as error:
+        _show_on_screen(error)
+        summary = "The table fits the schema, but files are missing, or a split lacks rows or one of the classes."
+        return table, [Finding("schema", Severity.FATAL, summary, again)]
+    return manifest, [Finding("schema", Severity.PASSED, f"{len(manifest.frame)} rows fit the schema.")]
+
+
+def _show_on_screen(error: MonaiIchError) -> None:
+    """Cells and paths may name patients: they are for this screen, not for a report."""
+    console.print(str(error), markup=False, soft_wrap=True)
 
 
 def _schema_report(request: AuditRequest, findings: Sequence[Finding]) -> AuditReport:

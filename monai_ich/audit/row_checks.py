@@ -18,6 +18,7 @@ UNEVEN_P_VALUE = 0.001
 
 ASSUMED_AUC = 0.9
 COARSE_DIFFERENCE = 0.1
+NO_LABEL = "No label is known in any row, so nothing can be said of it."
 FEW_PATIENTS = 10  # with a positive slice; below, intervals are too narrow (docs/statistics.md)
 
 
@@ -26,6 +27,8 @@ def balance_findings(frame: pd.DataFrame, marker: str) -> list[Finding]:
     if len(frame["hospital"].unique()) == 1:
         return [Finding("balance", Severity.PASSED, "There is one hospital; it tells nothing.")]
     known = probed_rows(frame, marker)
+    if known.empty:
+        return [Finding("balance", Severity.SKIPPED, NO_LABEL)]
     probe = probe_rows(known[["hospital"]], known, marker)
     uneven = uneven_hospitals(frame, marker)
     uneven = uneven[uneven["p_value"] < UNEVEN_P_VALUE]
@@ -46,7 +49,8 @@ def balance_findings(frame: pd.DataFrame, marker: str) -> list[Finding]:
             "training has not seen."
         )
         return [Finding("balance", Severity.WARNING, f"{said}{names}.", remedy, examples)]
-    return [Finding("balance", Severity.PASSED, f"{said}; no hospital differs much from the others.")]
+    severity = Severity.SKIPPED if probe is None else Severity.PASSED
+    return [Finding("balance", severity, f"{said}; no hospital differs much from the others.")]
 
 
 def probed_rows(frame: pd.DataFrame, marker: str) -> pd.DataFrame:
@@ -80,6 +84,8 @@ def is_shortcut(probe: ProbeResult | None) -> bool:
 
 def power_findings(frame: pd.DataFrame, marker: str) -> list[Finding]:
     """How small a difference of AUC can each test set show?"""
+    if not frame[marker].notna().any():
+        return [Finding("power", Severity.SKIPPED, NO_LABEL)]
     findings = []
     for name in test_splits(frame):
         rows = frame[(frame["split"] == name) & frame[marker].notna()]

@@ -22,11 +22,11 @@ from monai_ich.data.manifest_card import (
     load_card,
     sha256_of,
 )
-from monai_ich.data.manifest_cells import label_columns, read_bytes, read_cells, text_frame, typed_frame
+from monai_ich.data.manifest_cells import read_bytes, read_cells, text_frame, typed_frame, written_columns
 from monai_ich.data.splits import protocol_counts
 from monai_ich.utils.errors import FaultList, ManifestError
 from monai_ich.utils.files import replace_file
-from monai_ich.utils.keys import MARKERS, Split
+from monai_ich.utils.keys import Split
 
 MOST_FAULTS = 60
 
@@ -171,8 +171,7 @@ def write_manifest(
     cells = text_frame(frame)
     checks.check_cells(cells, faults)
     faults.raise_if_any(ManifestError)
-    labels = label_columns(cells)
-    data = cells.loc[:, [*checks.COLUMNS, *labels]].to_csv(index=False, lineterminator="\n").encode()
+    data = cells.loc[:, written_columns(cells)].to_csv(index=False, lineterminator="\n").encode()
     relative = os.path.relpath(Path(dataset_dir).resolve(), path.resolve().parent)
     card: dict[str, Any] = {
         "name": name,
@@ -181,7 +180,7 @@ def write_manifest(
         "dataset_dir": Path(relative).as_posix(),
         "window_hu": [float(value) for value in window_hu],
         "protocol": protocol,
-        "counts": protocol_counts(cells, [*MARKERS, *labels]),
+        "counts": protocol_counts(cells),
         "sha256": sha256_of(data),
         "created_by": f"monai_ich {monai_ich.__version__}",
     }
@@ -207,7 +206,7 @@ def refresh_card(csv_path: Path | str) -> Path:
     frame = _known_columns(path, data, faults)
     checks.check_cells(frame, faults)
     faults.raise_if_any(ManifestError)
-    card |= {"counts": protocol_counts(frame, [*MARKERS, *label_columns(frame)]), "sha256": sha256_of(data)}
+    card |= {"counts": protocol_counts(frame), "sha256": sha256_of(data)}
     replace_file(card_path(path), dump_card(card))
     return card_path(path)
 

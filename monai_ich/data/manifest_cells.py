@@ -15,7 +15,7 @@ import pandas as pd
 
 from monai_ich.data.manifest_checks import COLUMNS, FIRST_DATA_ROW, ROWS_SHOWN, SLICE_COLUMNS, TEXT_COLUMNS
 from monai_ich.utils.errors import FaultList, ManifestError, did_you_mean
-from monai_ich.utils.keys import is_label
+from monai_ich.utils.keys import labels_among
 
 
 def text_frame(frame: pd.DataFrame) -> pd.DataFrame:
@@ -30,7 +30,7 @@ def text_frame(frame: pd.DataFrame) -> pd.DataFrame:
 def typed_frame(cells: pd.DataFrame) -> pd.DataFrame:
     """Checked text cells as a typed frame (see `Manifest.frame`)."""
     columns: dict[str, Any] = {}
-    for name in [*COLUMNS, *label_columns(cells)]:
+    for name in written_columns(cells):
         if name in TEXT_COLUMNS:
             columns[name] = cells[name]
         elif name in SLICE_COLUMNS:
@@ -40,9 +40,9 @@ def typed_frame(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).reset_index(drop=True)
 
 
-def label_columns(frame: pd.DataFrame) -> list[str]:
-    """The columns of further labels, `label_<name>`, in the frame's order."""
-    return [name for name in frame.columns if name not in COLUMNS and is_label(name)]
+def written_columns(frame: pd.DataFrame) -> list[str]:
+    """A manifest's columns in their order: the schema's, then further labels in the frame's order."""
+    return list(dict.fromkeys([*COLUMNS, *labels_among(frame.columns)]))
 
 
 def _text_cells(column: pd.Series) -> pd.Series:

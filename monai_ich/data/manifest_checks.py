@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from monai_ich.data.manifest_labels import nowhere_known
 from monai_ich.utils.errors import FaultList, did_you_mean, shown
-from monai_ich.utils.keys import MARKERS, Split, is_label
+from monai_ich.utils.keys import MARKERS, Split, is_label, labels_among, unknown_label
 
 TEXT_COLUMNS = ("key", "image", "mask", "patient_id", "study_id", "hospital", "split")
 REQUIRED_COLUMNS = ("key", "image", "patient_id", "study_id", "hospital")
@@ -117,13 +118,9 @@ def _check_numbers(frame: pd.DataFrame, faults: FaultList) -> None:
     if {"mask", "mask_slice"} <= set(frame.columns):
         orphan = (frame["mask"] == "") & (frame["mask_slice"] != "")
         add_row_faults(faults, orphan, lambda _: "mask_slice is given but mask is empty", "fill in mask or empty both")
-    for name in (column for column in frame.columns if is_label(column)):
+    for name in labels_among(frame.columns):
         cells = frame[name]
-        add_row_faults(
-            faults,
-            ~cells.isin(["", "0", "1"]),
-            _expected(name, cells, "0, 1, or empty for unknown"),
-        )
+        add_row_faults(faults, ~cells.isin(["", "0", "1"]), _expected(name, cells, "0, 1, or empty for unknown"))
 
 
 def _check_paths(frame: pd.DataFrame, faults: FaultList) -> None:
@@ -184,18 +181,20 @@ def _check_splits(frame: pd.DataFrame, faults: FaultList) -> None:
 
 
 def check_classes(frame: pd.DataFrame, markers: Sequence[str], required: Iterable[str], faults: FaultList) -> None:
-    """Adds a fault for each unknown marker, each required split without rows, and each split of one class.
+    """Adds a fault for each marker that is unknown, each required split without rows, and each split of one class.
 
     Args:
         frame: text cells; columns may be missing.
-        markers: the markers to be learned; one alone must have both classes in every split, or AUC is undefined.
-        required: the splits that must have rows; then every row must be in some split. Where none is required, rows
-            may be without one, as an import leaves them.
+        markers: the labels to be learned; one alone must have both classes in every split, or AUC is undefined.
+        required: the splits that must have rows; then every row must be in some split, and every marker must be known
+            in some row. Where none is required, rows may be without a split, as an import leaves them.
         faults: where to add.
     """
-    known = [*MARKERS, *(column for column in frame.columns if is_label(column) and column not in MARKERS)]
-    for name in (marker for marker in markers if marker not in known):
-        faults.add(f"marker {name!r} is unknown; expected some of {', '.join(known)}.{did_you_mean(name, known)}")
+    said = [unknown_label(name, [*MARKERS, *frame.columns]) for name in markers]
+    if len(markers) == 1 or required:
+        said += [nowhere_known(frame, name) for name in markers if is_label(name) and name in frame]
+    for fault in filter(None, said):
+        faults.add(fault)
     if "split" not in frame:
         return
     if required:
@@ -204,7 +203,7 @@ def check_classes(frame: pd.DataFrame, markers: Sequence[str], required: Iterabl
     present = list(frame["split"].unique())
     for name in (split for split in required if split not in present):
         faults.add(f"split {str(name)!r} has no rows; assign some in column 'split' (or apply a protocol)")
-    if len(markers) != 1 or markers[0] not in known or markers[0] not in frame:
+    if len(markers) != 1 or any(said) or markers[0] not in frame:
         return
     for name in (split for split in present if split in SPLIT_NAMES or split.startswith("test")):
         cells = frame.loc[frame["split"] == name, markers[0]]

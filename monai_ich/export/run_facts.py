@@ -14,7 +14,7 @@ from monai_ich.bundle.saved_runs import open_config
 from monai_ich.config.workflow import settings_of
 from monai_ich.data import Manifest, protocol_counts, read_manifest
 from monai_ich.utils.errors import FaultList, ManifestError
-from monai_ich.utils.keys import MARKERS, Key
+from monai_ich.utils.keys import Key
 from monai_ich.utils.run_files import RunDirectory
 
 
@@ -61,7 +61,7 @@ class RunFacts:
     @property
     def counts(self) -> dict[str, dict[str, Any]]:
         """Slices, patients, annotated slices and positives of each split."""
-        return protocol_counts(self.manifest.frame, MARKERS)
+        return protocol_counts(self.manifest.frame)
 
 
 def add_faults_of_run(run: RunDirectory, faults: FaultList) -> None:

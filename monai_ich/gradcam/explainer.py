@@ -13,7 +13,7 @@ from monai_ich.gradcam.class_activation import METHOD_TITLES, METHODS, Activatio
 from monai_ich.metrics import marker_probabilities
 from monai_ich.networks import HeadOutput, JointEncoder, MultiTaskNet, SwinEncoder
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
-from monai_ich.utils.keys import MARKERS, Task
+from monai_ich.utils.keys import MARKERS, Task, is_label
 
 _PREFIX = "network."  # of the network's modules inside `HeadOutput`
 HEADS = (Task.CLS.value, Task.SEG.value)
@@ -140,9 +140,9 @@ def _check(network: MultiTaskNet, markers: Sequence[str], choice: GradCAMChoice)
             f"head: expected one of {heads}, which this network has, got {choice.head!r}."
             f"{did_you_mean(choice.head, heads)}"
         )
-    # without a classifier, a marker still tells the slices of the two kinds apart
+    # without a classifier, a label still tells the slices of the two kinds apart
     known = markers if choice.head == Task.CLS else MARKERS
-    if choice.marker and choice.marker not in known:
+    if choice.marker and choice.marker not in known and (choice.head == Task.CLS or not is_label(choice.marker)):
         faults.add(f"marker: expected one of {list(known)}, got {choice.marker!r}.{did_you_mean(choice.marker, known)}")
     names = [name for name, _ in network.named_modules() if name]
     if choice.layer and choice.layer not in names:

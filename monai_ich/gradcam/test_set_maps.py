@@ -19,7 +19,8 @@ from monai_ich.gradcam.explainer import GradCAMChoice, GradCAMExplainer, unwrapp
 from monai_ich.gradcam.heat_figure import HeatSlices, heat_figure
 from monai_ich.gradcam.localisation import ceiling_share, energy_share, pointing_hits, uniform_share
 from monai_ich.networks import MultiTaskNet
-from monai_ich.utils.keys import MARKERS, Key
+from monai_ich.utils.errors import ConfigurationError
+from monai_ich.utils.keys import Key, haemorrhage_labels, unknown_label
 
 WITH_MARKER, WITHOUT = "marker", "haematoma_without"
 KINDS = (WITH_MARKER, WITHOUT)
@@ -32,19 +33,26 @@ Sample = dict[str, Any]
 def slices_of_kinds(dataset: SliceDataset, marker: str) -> dict[str, list[int]]:
     """The data set's slices of the paper's Figure 4: (a) with the marker, (b) a haematoma without it.
 
-    A haematoma is known from a mask that holds some, or, where nobody annotated, from another marker: each of the four
-    is one of a haematoma. What else is unannotated may be blood or not, and is in neither kind.
+    A haematoma is known from a mask that holds some, or, where nobody annotated, from another label that says so: each
+    of the four markers, and the types of haemorrhage. What else is unannotated may be blood or not, and is in neither
+    kind.
 
     Args:
         dataset: without augmentation.
-        marker: a column of the manifest.
+        marker: a label of the manifest.
 
     Returns:
         Indices into the data set, in its order, under `marker` and `haematoma_without`.
+
+    Raises:
+        ConfigurationError: the manifest has no such label.
     """
     frame = dataset.slices.frame.loc[dataset.rows]
+    if fault := unknown_label(marker, frame.columns):
+        raise ConfigurationError(fault)
     present = frame[marker].to_numpy(float)
-    others = (frame[[name for name in MARKERS if name != marker]].to_numpy(float) == 1).any(axis=1)
+    signs = [name for name in haemorrhage_labels(frame.columns) if name != marker]
+    others = (frame[signs].to_numpy(float) == 1).any(axis=1)
     without = [i for i in np.flatnonzero(present == 0).tolist() if others[i] or _holds_blood(dataset, i)]
     return {WITH_MARKER: np.flatnonzero(present == 1).tolist(), WITHOUT: without}
 

@@ -22,8 +22,9 @@ from monai_ich.importers.public_tables import REMEDY, read_public_table, whole_n
 from monai_ich.importers.redaction import Redactor
 from monai_ich.importers.scanning import Names, ScanOptions, names_in_header
 from monai_ich.importers.series_item import SeriesOptions
-from monai_ich.importers.volume_items import ANY, SUBTYPES, PublicRequest
+from monai_ich.importers.volume_items import PublicRequest
 from monai_ich.utils.errors import ConfigurationError
+from monai_ich.utils.keys import ANY_HAEMORRHAGE, HAEMORRHAGE_TYPES
 
 _RSNA = Card(
     "RSNA 2019 intracranial haemorrhage",
@@ -39,12 +40,12 @@ _CQ500 = Card(
 
 # The columns of reads.csv, after R1:, R2: and R3:.
 _CQ500_LABELS = {
-    "ICH": ANY,
-    "IPH": SUBTYPES["intraparenchymal"],
-    "IVH": SUBTYPES["intraventricular"],
-    "SDH": SUBTYPES["subdural"],
-    "EDH": SUBTYPES["epidural"],
-    "SAH": SUBTYPES["subarachnoid"],
+    "ICH": ANY_HAEMORRHAGE,
+    "IPH": HAEMORRHAGE_TYPES["intraparenchymal"],
+    "IVH": HAEMORRHAGE_TYPES["intraventricular"],
+    "SDH": HAEMORRHAGE_TYPES["subdural"],
+    "EDH": HAEMORRHAGE_TYPES["epidural"],
+    "SAH": HAEMORRHAGE_TYPES["subarachnoid"],
     "ChronicBleed": "label_chronic_bleed",
     "Fracture": "label_fracture",
     "CalvarialFracture": "label_calvarial_fracture",
@@ -83,7 +84,7 @@ def read_rsna_labels(path: Path, pseudonyms: Pseudonyms) -> Labels:
         ConfigurationError: a row has no type, a label is not 0 or 1, or rows contradict each other.
     """
     table = read_public_table(path, ("ID", "Label"), {"ID": str, "Label": "Int8"})
-    kinds = {"any": ANY, **SUBTYPES}
+    kinds = {"any": ANY_HAEMORRHAGE, **HAEMORRHAGE_TYPES}
     # by regular expressions, which run in native code: the release has 4.5 million rows
     image = table["ID"].str.replace(r"_[a-z]+$", "", regex=True)
     kind = pd.Index(list(kinds)).get_indexer(table["ID"].str.replace(r"^.*_", "", regex=True))  # -1: another kind

@@ -23,7 +23,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from monai_ich.data.manifest_checks import INVISIBLE
 from monai_ich.importers.pseudonyms import Pseudonyms
 from monai_ich.utils.errors import FaultList, ManifestError
-from monai_ich.utils.keys import MARKERS, is_label
+from monai_ich.utils.keys import LABEL_NAMES, is_label, labels_among
 
 Level = Literal["patient", "study", "series", "instance"]
 POSITIVES = ("blood", "all")
@@ -181,16 +181,15 @@ def _key_column(table: pd.DataFrame, faults: FaultList) -> tuple[Level, str]:
 def _label_columns(
     table: pd.DataFrame, columns: Mapping[str, str], its_columns: str, faults: FaultList
 ) -> dict[str, str]:
-    sources = {column: column for column in table.columns if is_label(column)} | dict(columns)
+    sources = {column: column for column in labels_among(table.columns)} | dict(columns)
     for label, column in columns.items():
         if not is_label(label):
-            faults.add(f"{label!r} is no label; expected {', '.join(MARKERS)} or label_<name> in lower case")
+            faults.add(f"{label!r} is not a label; expected {LABEL_NAMES}")
         if column not in table:
             faults.add(f"it has no column {column!r} for {label}{its_columns}")
     if not sources and "hospital" not in table:
         faults.add(
-            f"no column holds labels: expected some of {', '.join(MARKERS)}, label_<name>{its_columns}. "
-            "Name columns with --column marker=column."
+            f"no column holds labels: expected {LABEL_NAMES}{its_columns}. Name columns with --column marker=column."
         )
     return {label: column for label, column in sources.items() if column in table}
 

@@ -14,14 +14,16 @@ from monai_ich.importers.assembly import Card, ImportResult
 from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.pictures import read_picture
 from monai_ich.importers.public_tables import REMEDY, read_public_table, whole_numbers
-from monai_ich.importers.volume_items import ANY, SUBTYPES, PublicRequest, VolumeItem, import_volumes
+from monai_ich.importers.volume_items import PublicRequest, VolumeItem, import_volumes
 from monai_ich.utils.errors import ConfigurationError, ImageReadError
 from monai_ich.utils.files import replaced
+from monai_ich.utils.keys import ANY_HAEMORRHAGE, HAEMORRHAGE_TYPES
 
 HOSPITAL = "physionet-ct-ich"
 # The columns of hemorrhage_diagnosis*.csv.
-_COLUMNS = {name.capitalize(): label for name, label in SUBTYPES.items()} | {"Fracture_Yes_No": "label_fracture"}
-LABELS = (ANY, *SUBTYPES.values(), "label_fracture")
+_COLUMNS = {name.capitalize(): label for name, label in HAEMORRHAGE_TYPES.items()}
+_COLUMNS["Fracture_Yes_No"] = "label_fracture"
+LABELS = (ANY_HAEMORRHAGE, *_COLUMNS.values())
 _NIFTI = Card(
     "PhysioNet CT-ICH",
     "75 head CTs, 5 mm slices, with masks and the type of haemorrhage of each slice (doi 10.13026/4nae-zg36).",
@@ -90,7 +92,7 @@ def _read_table(source: Path) -> dict[str, dict[int, dict[str, int]]]:
     table: dict[str, dict[int, dict[str, int]]] = {}
     for row in frame.to_dict("records"):
         of_slice = {label: row[column] for column, label in _COLUMNS.items()}
-        of_slice[ANY] = 1 - row["No_Hemorrhage"]
+        of_slice[ANY_HAEMORRHAGE] = 1 - row["No_Hemorrhage"]
         table.setdefault(f"{row['PatientNumber']:03d}", {})[row["SliceNumber"] - 1] = of_slice
     return table
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from monai_ich.importers.assembly import Card, ImportResult
 from monai_ich.importers.item_records import Refusal
-from monai_ich.importers.volume_items import ANY, SUBTYPES, PublicRequest, VolumeItem, import_volumes
+from monai_ich.importers.volume_items import PublicRequest, VolumeItem, import_volumes
+from monai_ich.utils.keys import ANY_HAEMORRHAGE, HAEMORRHAGE_TYPES
 
 _INSTANCE = Card(
     "INSTANCE 2022",
@@ -21,11 +22,11 @@ _BHSD = Card(
     "CC BY-NC-ND 4.0 by https://github.com/White65534/BHSD, MIT by its download page; ask its authors before sharing",
 )
 _BHSD_CLASSES = {
-    1: SUBTYPES["epidural"],
-    2: SUBTYPES["intraparenchymal"],
-    3: SUBTYPES["intraventricular"],
-    4: SUBTYPES["subarachnoid"],
-    5: SUBTYPES["subdural"],
+    1: HAEMORRHAGE_TYPES["epidural"],
+    2: HAEMORRHAGE_TYPES["intraparenchymal"],
+    3: HAEMORRHAGE_TYPES["intraventricular"],
+    4: HAEMORRHAGE_TYPES["subarachnoid"],
+    5: HAEMORRHAGE_TYPES["subdural"],
 }
 
 
@@ -38,7 +39,7 @@ def import_instance(request: PublicRequest) -> ImportResult:
     root = request.source.resolve()
     request.refuse_without_source(root / "train_2" / "data")
     items, refused = _pairs(root, root / "train_2" / "data", root / "train_2" / "label", {})
-    return import_volumes(request, items, _INSTANCE, "instance", (ANY,), refused=refused)
+    return import_volumes(request, items, _INSTANCE, "instance", (ANY_HAEMORRHAGE,), refused=refused)
 
 
 def import_bhsd(request: PublicRequest) -> ImportResult:
@@ -51,7 +52,8 @@ def import_bhsd(request: PublicRequest) -> ImportResult:
     request.refuse_without_source(root / "label_192" / "images")
     folder = root / "label_192"
     items, refused = _pairs(root, folder / "images", folder / "ground truths", _BHSD_CLASSES)
-    return import_volumes(request, items, _BHSD, "bhsd", (ANY, *SUBTYPES.values()), refused=refused)
+    labels = (ANY_HAEMORRHAGE, *_BHSD_CLASSES.values())
+    return import_volumes(request, items, _BHSD, "bhsd", labels, refused=refused)
 
 
 def _pairs(root: Path, images: Path, masks: Path, classes: dict[int, str]) -> tuple[list[VolumeItem], list[Refusal]]:

@@ -19,16 +19,7 @@ from monai_ich.reading.geometry import find_reorientation, volume_shape
 from monai_ich.reading.volumes import read_volume
 from monai_ich.transforms import LoadSlicesd
 from monai_ich.utils.errors import ConfigurationError, ImageReadError
-
-# One vocabulary for all public sets, so that a network trained on one can be tested on another.
-ANY = "label_any_haemorrhage"
-SUBTYPES = {
-    "epidural": "label_epidural",
-    "intraparenchymal": "label_intraparenchymal",
-    "intraventricular": "label_intraventricular",
-    "subarachnoid": "label_subarachnoid",
-    "subdural": "label_subdural",
-}
+from monai_ich.utils.keys import ANY_HAEMORRHAGE
 
 
 @dataclass(frozen=True)
@@ -63,7 +54,7 @@ class VolumeItem:
     Attributes:
         root: what paths in the manifest are relative to.
         patient: the set's own name of the patient, whose one study this is.
-        mask_labels: value in the mask -> label of the slices that hold it; any value above 0 counts for `ANY`.
+        mask_labels: value in the mask -> label of the slices that hold it; any value above 0 is any haemorrhage.
         slice_labels: slice number from 0 -> its labels.
         made_from: files that the volume is converted from, where it is not published as one.
     """
@@ -112,7 +103,7 @@ def read_volume_item(item: VolumeItem, convert: Callable[[VolumeItem], None] | N
         return {"rows": [], "refused": [entry.as_dict()], "contradicting": 0}
     rows = [_row(item, number, None if masks is None else masks[number]) for number in range(count)]
     differ = sum(
-        row["blood"] is not None and row["labels"].get(ANY, row["blood"]) != row["blood"] for row in rows
+        row["blood"] is not None and row["labels"].get(ANY_HAEMORRHAGE, row["blood"]) != row["blood"] for row in rows
     )  # fmt: skip
     return {"rows": rows, "refused": [], "contradicting": differ}
 
@@ -140,7 +131,7 @@ def _row(item: VolumeItem, number: int, mask: np.ndarray | None) -> dict[str, An
     if mask is not None and not item.slice_labels:
         present = {int(value) for value in np.unique(mask)}
         labels = {label: int(value in present) for value, label in item.mask_labels.items()}
-        labels[ANY] = int(present != {0})
+        labels[ANY_HAEMORRHAGE] = int(present != {0})
     inside = None if item.mask is None else item.mask.relative_to(item.root).as_posix()
     return {
         "key": f"{item.patient}-{number:03d}",

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
+
+from monai_ich.utils.errors import did_you_mean
 
 
 class Task(StrEnum):
@@ -41,17 +44,63 @@ class Split(StrEnum):
 # The four non-contrast CT markers of the paper (section 4.1.1), in the manifest's column order.
 MARKERS = ("hypodensity", "margin_irregularity", "blend_sign", "fluid_level")
 
-# Columns of a manifest that hold further labels to train on, such as `label_subdural`.
-LABEL_PREFIX = "label_"
+# One vocabulary for all public sets, so that a network trained on one can be tested on another.
+ANY_HAEMORRHAGE = "label_any_haemorrhage"
+HAEMORRHAGE_TYPES = {
+    "epidural": "label_epidural",
+    "intraparenchymal": "label_intraparenchymal",
+    "intraventricular": "label_intraventricular",
+    "subarachnoid": "label_subarachnoid",
+    "subdural": "label_subdural",
+}
+
+# What a label may be called, for messages.
+LABEL_NAMES = f"{', '.join(MARKERS)} or label_<name> in lower case"
 
 
 def is_label(name: str) -> bool:
     """Whether a column may hold labels: one of the four markers, or `label_<name>` in lower case.
 
+    This is the one place that says what a label is. Whatever is offered for one of the four markers is offered for
+    every label.
+
     >>> is_label("hypodensity"), is_label("label_subdural"), is_label("subdural")
     (True, True, False)
     """
-    return name in MARKERS or re.fullmatch(rf"{LABEL_PREFIX}[a-z0-9_]+", name) is not None
+    return name in MARKERS or re.fullmatch(r"label_[a-z0-9_]+", name) is not None
+
+
+def labels_among(columns: Iterable[str]) -> list[str]:
+    """The labels that a table holds: the four markers in their order, then the others as they stand.
+
+    >>> labels_among(["key", "label_subdural", "hypodensity"])
+    ['hypodensity', 'label_subdural']
+    """
+    held = dict.fromkeys(filter(is_label, columns))
+    return [*(name for name in MARKERS if name in held), *(name for name in held if name not in MARKERS)]
+
+
+def haemorrhage_labels(columns: Iterable[str]) -> list[str]:
+    """Those of a table's labels that say, where they are 1, that the slice shows blood.
+
+    >>> haemorrhage_labels(["key", "label_fracture", "label_subdural", "hypodensity"])
+    ['hypodensity', 'label_subdural']
+    """
+    of_blood = {*MARKERS, ANY_HAEMORRHAGE, *HAEMORRHAGE_TYPES.values()}
+    return [name for name in labels_among(columns) if name in of_blood]
+
+
+def unknown_label(name: str, columns: Iterable[str]) -> str:
+    """What to say of a label that a table does not hold; "" where it does.
+
+    >>> unknown_label("label_subdurl", ["key", "label_subdural"])
+    "marker 'label_subdurl' is unknown; the labels of the table are label_subdural. Did you mean 'label_subdural'?"
+    """
+    known = labels_among(columns)
+    if name in known:
+        return ""
+    listed = f"the labels of the table are {', '.join(known)}" if known else f"expected {LABEL_NAMES}"
+    return f"marker {name!r} is unknown; {listed}.{did_you_mean(name, known)}"
 
 
 # Brain window (level, width) in HU: 0..80 HU becomes 0..1.

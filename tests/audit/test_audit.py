@@ -245,6 +245,7 @@ def test_a_table_that_does_not_fit_the_schema(planted: Planted) -> None:
     assert "MUELLER" not in planted.path.with_suffix(".audit.json").read_text() + planted.page()
     with pytest.raises(ManifestError, match="no manifest at"):
         CliRunner().invoke(cli, ["audit", str(planted.path.with_name("none.csv"))], catch_exceptions=False)
+    planted.write()
     with pytest.raises(ConfigurationError, match="Did you mean 'hypodensity'"):
         audit_manifest(AuditRequest(planted.path, "hypodensty"))
 

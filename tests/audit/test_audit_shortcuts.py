@@ -77,6 +77,11 @@ def test_a_hospital_that_tells_the_label() -> None:
     assert finding.severity is Severity.PASSED
     (finding,) = balance_findings(_cohort({"A": 0.4}), "hypodensity")
     assert "one hospital" in finding.summary
+    for patients, severity in ((4, Severity.SKIPPED), (5, Severity.PASSED)):  # with a positive slice
+        few = _cohort({"A": 2 / 30, "B": (patients - 2) / 30})
+        (finding,) = balance_findings(few, "hypodensity")
+        assert finding.severity is severity, finding.summary
+        assert ("cannot be measured" in finding.summary) == (severity is Severity.SKIPPED)
 
 
 def test_a_test_set_that_can_show_little() -> None:

@@ -97,9 +97,9 @@ def instance(root: Path) -> None:
         save(root / "train_2" / "label" / f"{name}.nii.gz", mask, affine)
 
 
-def published(data: Dataset, name: str, study: str) -> None:
+def published(data: Dataset, name: str, study: str, patient: str = "ID_p1") -> None:
     """Headers as RSNA published them: pseudonyms in place of UIDs, no image type, native pixels."""
-    data.PatientID, data.StudyInstanceUID, data.SeriesInstanceUID = "ID_p1", study, f"{study}s"
+    data.PatientID, data.StudyInstanceUID, data.SeriesInstanceUID = patient, study, f"{study}s"
     data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = name
     del data.ImageType
     data.decompress()

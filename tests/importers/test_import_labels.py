@@ -123,4 +123,4 @@ def test_files_that_are_no_table(tmp_path: Path) -> None:
     with pytest.raises(ManifestError) as caught:
         read_labels(tmp_path / "c.csv", NAMES, {"hypodensity": "blck", "Subdural": "black"})
     assert "it has no column 'blck' for hypodensity; it has patient, black" in str(caught.value)
-    assert "'Subdural' is no label" in str(caught.value)
+    assert "'Subdural' is not a label" in str(caught.value)

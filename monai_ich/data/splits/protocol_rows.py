@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from monai_ich.utils.errors import FaultList, ManifestError, did_you_mean
-from monai_ich.utils.keys import MARKERS
+from monai_ich.data.manifest_labels import is_empty, nowhere_known
+from monai_ich.utils.errors import FaultList
+from monai_ich.utils.keys import MARKERS, unknown_label
 
 COLUMNS = ("key", "patient_id", "hospital")
 
@@ -24,18 +25,17 @@ def request_faults(title: str, frame: pd.DataFrame, marker: str, fractions: Mapp
         fractions: the shares asked for, by the name of the argument.
     """
     faults = FaultList(f"{title} cannot be applied:")
-    if marker not in MARKERS:
-        hint = did_you_mean(marker, MARKERS)
-        faults.add(f"marker {marker!r} is unknown; expected one of {', '.join(MARKERS)}.{hint}")
-    wanted = (*COLUMNS, marker) if marker in MARKERS else COLUMNS
-    for name in (column for column in wanted if column not in frame):
+    unknown = unknown_label(marker, [*MARKERS, *frame.columns])
+    if unknown:
+        faults.add(unknown)
+    for name in (column for column in (*COLUMNS, *(() if unknown else (marker,))) if column not in frame):
         faults.add(f"the table has no column {name!r}; expected a manifest's columns")
     for name in (column for column in COLUMNS if column in frame):
-        empty = int(_is_empty(frame[name]).sum())
+        empty = int(is_empty(frame[name]).sum())
         if empty:
             faults.add(f"{name} is empty in {empty} of {len(frame)} rows; every slice needs one")
-    if marker in MARKERS and marker in frame:
-        _check_marker(frame[marker], marker, faults)
+    if marker in frame and not unknown:
+        _check_marker(frame, marker, faults)
     for name, fraction in fractions.items():
         if not 0 < fraction < 1:
             faults.add(f"{name} is {fraction}; expected a number between 0 and 1")
@@ -45,14 +45,8 @@ def request_faults(title: str, frame: pd.DataFrame, marker: str, fractions: Mapp
 
 
 def known_sorted(frame: pd.DataFrame, marker: str) -> pd.DataFrame:
-    """The slices whose marker is known, sorted by `key`, so that no draw depends on the order of the rows.
-
-    Raises:
-        ManifestError: there is none.
-    """
-    known = ~_is_empty(frame[marker]).to_numpy(dtype=bool)
-    if not known.any():
-        raise ManifestError(f"{marker} is unknown in all {len(frame)} rows; fill it in, or choose another marker")
+    """The slices whose marker is known, sorted by `key`, so that no draw depends on the order of the rows."""
+    known = ~is_empty(frame[marker]).to_numpy(dtype=bool)
     return frame.loc[known].sort_values("key", kind="stable")
 
 
@@ -75,14 +69,13 @@ def in_order(names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
 
 
-def _check_marker(cells: pd.Series, marker: str, faults: FaultList) -> None:
-    wrong = ~_is_empty(cells) & ~pd.to_numeric(cells, errors="coerce").isin([0, 1])
+def _check_marker(frame: pd.DataFrame, marker: str, faults: FaultList) -> None:
+    if said := nowhere_known(frame, marker):
+        faults.add(said)
+    cells = frame[marker]
+    wrong = ~is_empty(cells) & ~pd.to_numeric(cells, errors="coerce").isin([0, 1])
     if wrong.any():
         example = cells[wrong].iloc[0]
         faults.add(
             f"{marker} is {example!r} in one of {int(wrong.sum())} such rows; expected 0, 1, or empty for unknown"
         )
-
-
-def _is_empty(cells: pd.Series) -> pd.Series:
-    return cells.isna() | (cells.astype("string").fillna("") == "")
