@@ -6,12 +6,14 @@ export OMP_NUM_THREADS ?= $(shell nproc)
 # MONAI warns that configs are code. The configs run here are this repository's own.
 QUIET := PYTHONWARNINGS="ignore:parsing config_file"
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test coverage lint docs extras clean
 help:
 	@echo "make demo   set up, make the phantom, train MTL-Swin-Unet, predict on a real CT slice (about 8 minutes)"
 	@echo "make test   set up, run the tests"
+	@echo "make coverage   the same; prints the lines that no test runs, writes coverage.xml and htmlcov/"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation into site/"
+	@echo "make extras install the wheel without extras and with each extra alone, run the commands that work then"
 	@echo "make clean  remove generated data, runs and the virtual environment"
 
 .venv/.demo: setup.cfg constraints.txt
@@ -34,6 +36,13 @@ test: .venv/.test
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .[docs]
 	@touch $@
 
+coverage: .venv/.test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term-missing:skip-covered \
+		--cov-report=xml --cov-report=html
+	@echo "room: statements, missed, branches, missed in part, covered"
+	@for room in $(dir $(wildcard monai_ich/*/__init__.py)); do \
+		printf '%-24s' $$room; $(BIN)/coverage report --include="$$room*" | sed -n 's/^TOTAL//p'; done
+
 lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,5 +51,9 @@ lint: .venv/.test
 docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
+extras:
+	$(PYTHON) tests/extras/check_extras.py
+
 clean:
-	rm -rf .venv site data runs predictions mlruns mlflow.db data_manifests/phantom*
+	rm -rf .venv site data runs predictions mlruns mlflow.db htmlcov coverage.xml .coverage
+	rm -f data_manifests/phantom*

@@ -1,22 +1,17 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""A tiny phantom and a tiny trained run, made once a session by the real components."""
+"""A tiny phantom and a tiny trained run, made once a session by the real components.
+
+MONAI takes seconds to import, and xdist's workers start after its main process has read this file. So fixtures import.
+"""
 
 from __future__ import annotations
 
-import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pydicom
 import pytest
-import torch
-from monai.bundle import run as run_bundle
-from support import PATIENT, TINY, from_root
-
-from monai_ich.phantom import PhantomSpec, generate_phantom
 
 pytest_plugins = ["ct_file_fixtures"]
 
@@ -35,15 +30,20 @@ def _artifacts_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(autouse=True)
 def _same_random_numbers() -> None:
-    """A test draws the same numbers from the global generators when it runs alone and when it runs after others."""
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    torch.manual_seed(0)
+    """A test draws the same random numbers when it runs alone and when it runs after others."""
+    from monai.utils import set_determinism
+
+    set_determinism(seed=0)
 
 
 @pytest.fixture(scope="session")
 def tiny_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns the manifest of a phantom of 11 hospitals, 64 x 64, 3 slices a study; its headers hold a patient."""
+    import pydicom
+    from support import PATIENT
+
+    from monai_ich.phantom import PhantomSpec, generate_phantom
+
     folder = tmp_path_factory.mktemp("phantom")
     spec = PhantomSpec(studies=(8, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1), slices_per_study=3, matrix=64)
     manifest = generate_phantom(folder / "images", folder / "tiny.csv", spec, workers=1)
@@ -58,6 +58,8 @@ def tiny_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_settings(tiny_phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Returns overrides that make any training config run in seconds, in folders of its own."""
+    from support import TINY
+
     folder = tmp_path_factory.mktemp("runs")
     return {
         **TINY,
@@ -71,6 +73,9 @@ def tiny_settings(tiny_phantom: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_settings: dict[str, Any]) -> Path:
     """Returns the directory of a complete run of `train.json`, trained for two epochs."""
+    from monai.bundle import run as run_bundle
+    from support import from_root
+
     with from_root():
         run_dir = Path(tiny_settings["run_directory::runs_dir"]) / "fixture"
         run_bundle(
@@ -82,5 +87,7 @@ def tiny_run(tiny_settings: dict[str, Any]) -> Path:
 @pytest.fixture
 def in_root() -> Iterator[None]:
     """Runs a test where users run bundles from, and undoes what starting a bundle changes in this process."""
+    from support import from_root
+
     with from_root():
         yield

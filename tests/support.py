@@ -51,12 +51,13 @@ def strict_json(path: Path) -> Any:
 @contextmanager
 def from_root() -> Iterator[None]:
     """Stays where users run bundles from, and undoes what starting a bundle changes in this process."""
-    folder, hook, uri = os.getcwd(), sys.excepthook, os.environ.pop("MLFLOW_TRACKING_URI", None)
+    folder, hook, path = os.getcwd(), sys.excepthook, sys.path.copy()
+    uri = os.environ.pop("MLFLOW_TRACKING_URI", None)
     os.chdir(ROOT)
     try:
         yield
     finally:
         os.chdir(folder)
-        sys.excepthook = hook
+        sys.excepthook, sys.path[:] = hook, path
         if uri is not None:
             os.environ["MLFLOW_TRACKING_URI"] = uri

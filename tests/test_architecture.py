@@ -105,3 +105,20 @@ def test_json_is_written_in_one_place() -> None:
     trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in PACKAGE.rglob("*.py")}
     writers = {file for file, tree in trees.items() if any(map(_writes_json, ast.walk(tree)))}
     assert writers == {PACKAGE / "utils/files.py"}
+
+
+def _moves_a_file(node: ast.AST) -> bool:
+    """`os.replace`, `mkstemp` and their like; `str.replace` has two arguments and `Path.replace` has one."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    name = node.func.attr
+    if name in {"rename", "replace"}:
+        return ast.unparse(node.func.value) == "os" or (len(node.args) == 1 and not node.keywords)
+    return name in {"mkstemp", "mktemp", "NamedTemporaryFile", "fsync"}
+
+
+def test_files_are_written_under_another_name_and_moved_in_one_place() -> None:
+    """Elsewhere a kill could leave half a file. An export swaps a bundle's folder and zip in a stage of its own."""
+    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in PACKAGE.rglob("*.py")}
+    movers = {file for file, tree in trees.items() if any(map(_moves_a_file, ast.walk(tree)))}
+    assert {file for file in movers if _room(file) != "export"} == {PACKAGE / "utils/files.py"}

@@ -8,7 +8,6 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import monai_ich
 from monai_ich.audit.findings import Finding, Severity, worst
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_file, replace_json
+from monai_ich.utils.templates import render
 
 FORMAT = 1
 
@@ -27,23 +27,6 @@ _VERDICTS = {
     Severity.WARNING: "Usable, with warnings to be reported with every result.",
     Severity.FATAL: "Not fit for training: results would be wrong.",
 }
-_COLOURS = {
-    Severity.PASSED: "#009E73",
-    Severity.SKIPPED: "#767676",
-    Severity.WARNING: "#B26B00",
-    Severity.FATAL: "#B3261E",
-}
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b }
-table { border-collapse: collapse; margin: .6rem 0; font-size: 13px }
-td, th { border: 1px solid #ddd; padding: .2rem .6rem; text-align: left; vertical-align: top }
-h2 { margin-top: 2rem }
-img { max-width: 100% }
-.badge { color: #fff; border-radius: 4px; padding: .1rem .5rem; font-size: 12px; text-transform: uppercase }
-.remedy { color: #444 }
-.verdict { border-left: 6px solid; padding: .5rem 1rem; background: #f6f6f6; font-size: 17px }
-small { color: #555 }
-"""
 
 
 @dataclass(frozen=True)
@@ -53,8 +36,8 @@ class AuditReport:
     Attributes:
         manifest: the CSV's name, without its folder.
         sha256: of the CSV's bytes, which is what the findings hold for.
-        marker: that balance, headers and power were looked at for.
-        protocol: the card's; "" where there is none.
+        marker: whose balance, headers and power were checked.
+        protocol: of the card; "" where there is none.
         findings: in the order of the checks.
         hospitals: counts of every hospital within every split.
         figures: {heading: figure}.
@@ -126,42 +109,17 @@ def read_findings(manifest: Path, sha256: str) -> list[Finding] | None:
 
 def as_html(report: AuditReport) -> str:
     """The whole page, pictures within."""
-    facts = {
-        "manifest": report.manifest,
-        "SHA-256": report.sha256,
-        "protocol": report.protocol or "not stated",
-        "marker": report.marker,
-        "made by": f"monai_ich {monai_ich.__version__}",
-    }
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
-    pictures = "".join(_picture(heading, figure) for heading, figure in report.figures.items())
-    note = "<p><small>The pictures are of your images: share this page as you may share those.</small></p>"
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Audit of {escape(report.manifest)}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>Audit of {escape(report.manifest)}</h1>"
-        f'<p class="verdict" style="border-color:{_COLOURS[report.severity]}">{_VERDICTS[report.severity]}</p>'
-        f"<table>{rows}</table><h2>Findings</h2>{''.join(map(_finding, report.findings))}"
-        f"<h2>Counts of {escape(report.marker)}</h2>{_table(report.hospitals)}{pictures}"
-        f"{note if pictures else ''}</body></html>\n"
+    return render(
+        Path(__file__).with_name("audit_page.html.jinja"),
+        report=report,
+        verdict=_VERDICTS[report.severity],
+        version=monai_ich.__version__,
+        pictures={heading: _png_text(figure) for heading, figure in report.figures.items()},
     )
 
 
-def _finding(finding: Finding) -> str:
-    remedy = f'<br><span class="remedy">{escape(finding.remedy)}</span>' if finding.remedy else ""
-    badge = f'<span class="badge" style="background:{_COLOURS[finding.severity]}">{finding.severity}</span>'
-    return f"<p>{badge} <b>{escape(finding.check)}</b>: {escape(finding.summary)}{remedy}</p>{_table(finding.examples)}"
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
-        return ""
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row.values()) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _picture(heading: str, figure: Figure) -> str:
+def _png_text(figure: Figure) -> str:
+    """A figure's PNG in base64."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=90)
-    data = base64.b64encode(stream.getvalue()).decode()
-    return f'<h2>{escape(heading)}</h2><img alt="{escape(heading)}" src="data:image/png;base64,{data}">'
+    return base64.b64encode(stream.getvalue()).decode()

@@ -185,6 +185,7 @@ SETTINGS: dict[str, Setting] = {
     "train::classifier_lr_factor": Setting(_POSITIVE, _RESULT, "times the learning rate, for the classifier alone"),
     "train::warmup_iterations": Setting(_COUNT_OR_ZERO, _RESULT, "steps over which the learning rate rises"),
     "train::max_gradient_norm": Setting(_NOT_NEGATIVE, _RESULT, "limit of the gradient's norm; 0: none"),
+    "train::statistics_batches": Setting(_COUNT_OR_ZERO, _RESULT, "batches from which batch normalisation's statistics are estimated anew before a validation; 0: the moving average"),
     "validate::interval": Setting(_COUNT, _RESULT, "epochs between two validations"),
     "validate::best_by": Setting(_KEY_METRIC, _RESULT, "decides on the best epoch"),
     "threshold": Setting(_FRACTION, _RESULT, "probability from which a slice is positive"),

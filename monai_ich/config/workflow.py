@@ -135,7 +135,7 @@ def start() -> None:
         parser.set(upgraded(parser.get()))
     config = effective_config()
     files = config_files()
-    check_config(config, ConfigParser.load_config_file(files[0]) if files else None)
+    check_config(config, upgraded(ConfigParser.load_config_file(files[0])) if files else None)
     check_named_run(config)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         init_distributed()

@@ -33,10 +33,10 @@ _CRC_BYTES = 4
 class ArrayCache:
     """Named sets of arrays, in `.npy` files that are mapped into memory, or in RAM.
 
-    A file is written under another name, then moved into place, so a reader sees a whole file or none; two processes
-    that store the same name do no harm. After the array comes a checksum of its header, so that a file whose length or
-    header is damaged counts as missing. A bit that flips within the data is not noticed: disks check their own blocks,
-    and reading every byte again would take away what mapping the files gains. Deleting the folder is always safe.
+    A reader sees a whole file or none, and two processes may store the same name. After the array comes a checksum of
+    its header: a file whose length or header is damaged counts as missing. A bit that flips within the data is not
+    noticed. Disks check their own blocks, and reading every byte would cost the time that mapping saves. Deleting the
+    folder is always safe.
 
     Args:
         folder: where the files lie (it is made); None keeps the arrays in this process.
@@ -77,7 +77,7 @@ class ArrayCache:
 
     @contextlib.contextmanager
     def claim(self, name: str, wait: bool = True) -> Iterator[bool]:
-        """Keeps other processes from making `name`; False when one is at it already and `wait` is False.
+        """Lets one process at a time make `name`; yields False when another one does and `wait` is False.
 
         The lock is the operating system's (`flock`), so a killed process leaves none. On a network file system it holds
         between machines only as far as that file system says. Where there are no locks, everyone may go on: two

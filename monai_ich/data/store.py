@@ -96,7 +96,7 @@ class SliceStore:
         workers = self.num_workers if self._cache.folder is not None else 0
         with plain_tensors(), progress_bar(disable=not self.progress or not missing) as bar:
             task = bar.add_task("reading slices", total=sum(len(self._rows_of[group]) for group in missing))
-            for wait in (False, True):  # first what no other process is at, then what the others should have made
+            for wait in (False, True):  # first what no other process makes, then what the others should have made
                 busy = []
                 fill = functools.partial(self._fill, wait=wait)
                 for group, group_faults in map_in_processes(fill, missing, workers):

@@ -16,7 +16,15 @@ from monai.bundle import ConfigParser
 from torch import nn
 
 from monai_ich.export.bundle_metadata import bundle_metadata, primary_head
-from monai_ich.export.carried_modules import CARRIED, OWN, carried_modules, renamed
+from monai_ich.export.carried_rooms import (
+    CARRIED,
+    OWN,
+    copy_rooms,
+    imported_distributions,
+    renamed,
+    rooms_behind,
+    with_home_rooms,
+)
 from monai_ich.export.exported_network import (
     ExampleBatch,
     example_batches,
@@ -24,15 +32,17 @@ from monai_ich.export.exported_network import (
     write_onnx,
     write_torchscript,
 )
-from monai_ich.export.inference_config import INFERENCE_NAME, NETWORK, inference_config
+from monai_ich.export.inference_config import NETWORK, inference_config
 from monai_ich.export.model_card import ExportChecks, model_card
-from monai_ich.export.run_facts import LOGGING_NAME, METADATA_NAME, RunFacts, add_faults_of_run, read_facts
+from monai_ich.export.run_facts import RunFacts, add_faults_of_run, read_facts
 from monai_ich.networks import load_weights
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ExportError, FaultList
 from monai_ich.utils.files import json_text
+from monai_ich.utils.run_files import RunDirectory
 
 FIRST_VERSION = "1.0.0"
+_INFERENCE, _METADATA, _LOGGING = "configs/inference.json", "configs/metadata.json", "configs/logging.conf"
 # A shorter path, such as /root, is found by chance among the bytes of weights.
 _SHORTEST_TRACE = 8
 
@@ -65,7 +75,7 @@ def export_run(
         ManifestError: the manifest is missing, has faults, or is another one.
         RunDirectoryError: the weights are not those of the configured network.
     """
-    run, output = Path(run_dir), Path(output_dir).absolute()
+    run, output = RunDirectory(Path(run_dir)), Path(output_dir).absolute()
     _refuse(run, output, force)
     facts = read_facts(run, None if manifest is None else Path(manifest))
     config = inference_config(run)
@@ -79,17 +89,17 @@ def export_run(
     return output
 
 
-def _refuse(run: Path, output: Path, force: bool) -> None:
-    faults = FaultList(f"{run} cannot be exported to {output}:")
+def _refuse(run: RunDirectory, output: Path, force: bool) -> None:
+    faults = FaultList(f"{run.path} cannot be exported to {output}:")
     add_faults_of_run(run, faults)
     if output.suffix == ".zip":
         faults.add(f"name the folder, {output.with_suffix('')}; the zip is made beside it")
     there = [path for path in (output, _zip_of(output)) if path.exists()]
     if there and not force:
         faults.add(f"{' and '.join(map(str, there))} exist already; name another folder, or replace with --force")
-    foreign = output.exists() and not (output / "configs" / METADATA_NAME).is_file()
+    foreign = output.exists() and not (output / _METADATA).is_file()
     if force and foreign and not (output.is_dir() and not any(output.iterdir())):
-        faults.add(f"{output} is no bundle, so it is not replaced, with --force neither; name another folder")
+        faults.add(f"{output} is not a bundle and will not be replaced, not even with --force; name another folder")
     if missing := missing_extra():
         faults.add(missing)
     faults.raise_if_any(ExportError)
@@ -140,18 +150,18 @@ def _fill(
 ) -> ExportChecks:
     for folder in ("configs", "models", "docs"):
         (bundle / folder).mkdir()
-    raw_config = json_text(config, indent=4)
-    carried = carried_modules([raw_config])
-    carried.write(bundle)
-    inference = renamed(raw_config) + "\n"
-    meta = bundle_metadata(facts, batches[0].outputs, carried.distributions(), version)
-    (bundle / "configs" / INFERENCE_NAME).write_text(inference, encoding="utf-8")
-    (bundle / "configs" / METADATA_NAME).write_text(json_text(meta, indent=4, ensure_ascii=False) + "\n", "utf-8")
-    logging_conf = (facts.run.path / LOGGING_NAME).read_text(encoding="utf-8")
+    own_config = with_home_rooms(json_text(config, indent=4))
+    rooms = rooms_behind(own_config)
+    copy_rooms(rooms, bundle)
+    inference = renamed(own_config) + "\n"
+    meta = bundle_metadata(facts, batches[0].outputs, imported_distributions(rooms), version)
+    (bundle / _INFERENCE).write_text(inference, encoding="utf-8")
+    (bundle / _METADATA).write_text(json_text(meta, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
+    logging_conf = facts.run.logging_config.read_text(encoding="utf-8")
     own_logger = logging_conf.replace(f"qualname={OWN}", f"qualname={CARRIED}")
-    (bundle / "configs" / LOGGING_NAME).write_text(own_logger, encoding="utf-8")
+    (bundle / _LOGGING).write_text(own_logger, encoding="utf-8")
     torch.save(network.state_dict(), bundle / "models/model.pt")
-    files = {INFERENCE_NAME: inference.encode()}
+    files = {Path(_INFERENCE).name: inference.encode()}
     checks = ExportChecks(
         torchscript=write_torchscript(network, bundle / "models/model.ts", batches, meta, files),
         onnx=write_onnx(network, bundle / "models/model.onnx", batches),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import monai
@@ -21,20 +21,19 @@ _TASK_TEXTS = {
     Task.SEG: "segmentation of the haematoma",
     Task.REC: "reconstruction of the windowed slice",
 }
-# Needed without being imported by name: by MONAI's command line, its Swin blocks and its ITK reader; and the decoders
-# that pydicom finds by itself. Those that are installed here are recorded.
-_UNSEEN = ("fire", "einops", "itk", "pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm")
+# Needed without being imported by name: by MONAI's command line and its Swin blocks; and the decoders that pydicom
+# finds by itself. Those that are installed here are recorded.
+_UNSEEN = ("fire", "einops", "pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm")
 # These have keys of their own.
 _NAMED_APART = ("torch", "monai", "numpy")
 
 
-def primary_head(outputs: Mapping[str, Tensor]) -> str:
+def primary_head(outputs: Collection[str]) -> str:
     """The output that MONAI's tools see as `pred`: the classifier's where there is one."""
     return Task.CLS.value if Task.CLS in outputs else next(iter(outputs))
 
 
-def task_text(facts: RunFacts, heads: Sequence[str]) -> str:
-    """What the network does, in words."""
+def _task_text(facts: RunFacts, heads: Collection[str]) -> str:
     texts = [_TASK_TEXTS[Task(head)].format(markers=", ".join(facts.markers)) for head in heads]
     text = "; ".join(texts)
     return text[0].upper() + text[1:]
@@ -58,7 +57,7 @@ def bundle_metadata(
         "changelog": {version: f"exported from a run of {facts.row}"},
         "supported_apps": {},
         "name": f"{facts.row}, intracerebral haemorrhage on head CT",
-        "task": task_text(facts, list(outputs)),
+        "task": _task_text(facts, outputs),
         "description": f"{facts.row}, a system of Hirata and Okita (arXiv 2505.06185), exported from one training run. "
         f"Trained on: {facts.card.get('name', 'a data set without a card')}.",
         "data_source": str(facts.card.get("description", "not stated")),

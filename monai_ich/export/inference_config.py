@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser
+from monai.bundle.utils import ID_SEP_KEY
 
 from monai_ich.config.config_checks import REFERENCE
+from monai_ich.config.former_configs import upgraded
 from monai_ich.utils.files import json_text
-from monai_ich.utils.run_files import CONFIG_NAME
+from monai_ich.utils.run_files import RunDirectory
 
-INFERENCE_NAME = "inference.json"
 # The bundle's `network_def` returns one tensor, as MONAI's tools want it; the network with all heads is this item.
 NETWORK = "multitask_network"
 # What a bundle's config is read for; everything else is kept only where one of these refers to it.
@@ -40,14 +40,13 @@ ROOTS = (
 WEIGHT_SOURCES = ("pretrained", "segmentation_checkpoint")
 
 
-def inference_config(run_dir: Path) -> dict[str, Any]:
+def inference_config(run: RunDirectory) -> dict[str, Any]:
     """Returns the config that predicts as the run does, with the names of this package.
 
-    It is the run's `train.json` and `inference.json`, merged as MONAI merges them and cut to what prediction refers to.
-    `network_def` lacks its `task` still: the network's outputs tell it.
+    These are the run's `train.json` and `inference.json`, merged as MONAI merges them, without what prediction does not
+    refer to. The `task` of `network_def` is still missing: the network's outputs decide it.
     """
-    files = [str(run_dir / CONFIG_NAME), str(run_dir / INFERENCE_NAME)]
-    merged: dict[str, Any] = ConfigParser.load_config_files(files)
+    merged = upgraded(ConfigParser.load_config_files([str(run.config), str(run.inference_config)]))
     builder = {key: value for key, value in merged.pop("network_def").items() if key not in WEIGHT_SOURCES}
     text = re.sub(r"@network_def\b", f"@{NETWORK}", json_text(merged))
     config = {
@@ -59,24 +58,37 @@ def inference_config(run_dir: Path) -> dict[str, Any]:
         NETWORK: builder,
         "network_def": {"_target_": "monai_ich.networks.PrimaryOutput", "network": f"@{NETWORK}"},
     }
-    needed = _reachable(config)
-    return {key: value for key, value in config.items() if key in needed}
+    return _needed(config)
 
 
-def _reachable(config: dict[str, Any]) -> set[str]:
-    """The top-level keys that the roots refer to, directly or not."""
-    needed: set[str] = set()
-    waiting = [key for key in ROOTS if key in config]
+def _needed(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a config that the roots refer to, directly or not; of a block that is no component, its parts."""
+    items: dict[str, Any] = {}
+    for key, value in config.items():
+        is_block = isinstance(value, dict) and value and "_target_" not in value
+        items |= {f"{key}{ID_SEP_KEY}{part}": item for part, item in value.items()} if is_block else {key: value}
+    kept: dict[str, Any] = {}
+    waiting = [item for item in items if item.split(ID_SEP_KEY)[0] in ROOTS]
     while waiting:
-        key = waiting.pop()
-        if key not in needed:
-            needed.add(key)
-            references = REFERENCE.findall(json_text(config[key]))
-            waiting += [name for name in (re.split("::|#", found)[0] for found in references) if name in config]
-    return needed
+        item = waiting.pop()
+        if item not in kept:
+            kept[item] = items[item]
+            found = REFERENCE.findall(json_text(items[item]))
+            names = [f"{name.replace('#', ID_SEP_KEY)}{ID_SEP_KEY}" for name in found]
+            waiting += [other for other in items if any(_overlap(f"{other}{ID_SEP_KEY}", name) for name in names)]
+    return _with_blocks({item: kept[item] for item in items if item in kept})
 
 
-def settings_of(run_dir: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """Returns the values of a run's settings, expressions evaluated."""
-    parser = ConfigParser(ConfigParser.load_config_file(run_dir / CONFIG_NAME))
-    return {name: parser.get_parsed_content(name) for name in names}
+def _overlap(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _with_blocks(items: dict[str, Any]) -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    for item, value in items.items():
+        key, _, part = item.partition(ID_SEP_KEY)
+        if part:
+            config.setdefault(key, {})[part] = value
+        else:
+            config[key] = value
+    return config

@@ -10,32 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from monai_ich.bundle import RunDirectory
+from monai_ich.bundle.saved_runs import open_config
+from monai_ich.config.workflow import settings_of
 from monai_ich.data import Manifest, protocol_counts, read_manifest
-from monai_ich.export.inference_config import INFERENCE_NAME, settings_of
 from monai_ich.utils.errors import FaultList, ManifestError
 from monai_ich.utils.keys import Key
-from monai_ich.utils.run_files import CONFIG_NAME
-
-METADATA_NAME, LOGGING_NAME = "metadata.json", "logging.conf"
-_NEEDED = (CONFIG_NAME, INFERENCE_NAME, METADATA_NAME, LOGGING_NAME, "provenance.json", "models/best.pt")
-_SETTINGS = (
-    "row",
-    "manifest",
-    "classified_markers",
-    "window",
-    "image_size",
-    "tasks",
-    "size",
-    "threshold",
-    "batch_size",
-    "max_epochs",
-    "lr",
-    "seed",
-    "loss_weights",
-    "pretrained",
-    "precision",
-)
+from monai_ich.utils.run_files import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -44,7 +24,8 @@ class RunFacts:
 
     Attributes:
         run: its directory.
-        settings: values of its config.
+        settings: those that a card shows, by their names.
+        markers: what the classifier tells apart; empty without a classifier.
         results: `results.json`: best epoch, and the metrics of each test set.
         provenance: commit, packages and machine of the training.
         metadata: the bundle's own `metadata.json`, as the run keeps it.
@@ -53,6 +34,7 @@ class RunFacts:
 
     run: RunDirectory
     settings: dict[str, Any]
+    markers: list[str]
     results: dict[str, Any]
     provenance: dict[str, Any]
     metadata: dict[str, Any]
@@ -62,11 +44,6 @@ class RunFacts:
     def row(self) -> str:
         """The row of the paper's Table 1."""
         return str(self.settings["row"])
-
-    @property
-    def markers(self) -> list[str]:
-        """What the classifier tells apart; empty without a classifier."""
-        return list(self.settings["classified_markers"])
 
     @property
     def card(self) -> dict[str, Any]:
@@ -87,31 +64,31 @@ class RunFacts:
         return protocol_counts(self.manifest.frame)
 
 
-def add_faults_of_run(run_dir: Path, faults: FaultList) -> None:
+def add_faults_of_run(run: RunDirectory, faults: FaultList) -> None:
     """Adds what a run's directory lacks for an export."""
-    run = RunDirectory(run_dir, resuming=False)
-    missing = [name for name in _NEEDED if not (run_dir / name).is_file()]
-    if CONFIG_NAME in missing:
-        faults.add(f"{run_dir} is no run's directory: it holds no {CONFIG_NAME}")
+    needed = (run.inference_config, run.metadata, run.logging_config, run.provenance, run.best_checkpoint)
+    missing = [str(file.relative_to(run.path)) for file in needed if not file.is_file()]
+    if not run.config.is_file():
+        faults.add(f"{run.path} is no run's directory: it holds no {run.config.name}")
     elif not run.results.is_file():
-        faults.add(f"the run in {run_dir} is not complete: it holds no {run.results.name}; finish it first")
+        faults.add(f"the run in {run.path} is not complete: it holds no {run.results.name}; finish it first")
     elif missing:
-        faults.add(f"the run in {run_dir} lacks {', '.join(missing)}")
+        faults.add(f"the run in {run.path} lacks {', '.join(missing)}")
 
 
-def read_facts(run_dir: Path, manifest: Path | None) -> RunFacts:
-    """Reads all of it.
+def read_facts(run: RunDirectory, manifest: Path | None) -> RunFacts:
+    """Reads the facts of a complete run.
 
     Args:
-        run_dir: a complete run's directory.
+        run: its directory.
         manifest: where the manifest's CSV is now; None takes the path that the run was trained with.
 
     Raises:
         ManifestError: the manifest is not there, has faults, or is not the one that the run was tested on.
     """
-    run = RunDirectory(run_dir, resuming=False)
-    settings = settings_of(run_dir, _SETTINGS)
-    path = Path(settings.pop("manifest")) if manifest is None else manifest
+    config = open_config(run.path)
+    settings = settings_of(config)
+    path = Path(settings["manifest"]) if manifest is None else manifest
     if not path.is_file():
         raise ManifestError(
             f"expected the run's manifest at {path}, for the model card, but there is no such file. Export from the "
@@ -119,10 +96,9 @@ def read_facts(run_dir: Path, manifest: Path | None) -> RunFacts:
         )
     read = read_manifest(path, markers=(), dataset_dir=path.parent, check_files=False, required_splits=())
     _refuse_another_manifest(run, read)
-    provenance, metadata = (
-        json.loads(file.read_text(encoding="utf-8")) for file in (run.provenance, run_dir / METADATA_NAME)
-    )
-    return RunFacts(run, settings, run.read_results(), provenance, metadata, read)
+    provenance, metadata = (json.loads(file.read_text(encoding="utf-8")) for file in (run.provenance, run.metadata))
+    markers = list(config.get_parsed_content("data::markers"))
+    return RunFacts(run, settings, markers, run.read_results(), provenance, metadata, read)
 
 
 def _refuse_another_manifest(run: RunDirectory, manifest: Manifest) -> None:

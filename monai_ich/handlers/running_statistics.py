@@ -26,8 +26,8 @@ class RunningStatisticsRefresh:
     evaluation mode, and the statistics become the mean over these batches. Weights and training are not touched:
     training never reads the running statistics. Nothing is drawn at random, and an epoch's batches follow from its
     number, so that a resumed run gets the same statistics. With several processes each uses its own share of a batch;
-    `GlobalBatchNorm` gathers them. Frozen layers, which are in evaluation mode, keep their statistics. A network without
-    batch normalisation costs nothing.
+    `GlobalBatchNorm` gathers them. Frozen layers, which are in evaluation mode, keep their statistics. A network
+    without batch normalisation costs nothing.
 
     Attach it to the trainer before the validation handler and the checkpoints.
     """
@@ -37,7 +37,8 @@ class RunningStatisticsRefresh:
         Args:
             network: the bare network, without `DistributedDataParallel`.
             inferer: as in validation, so that features have the same precision.
-            batches: how many; their images (B, 1, H, W) stay in memory. On the phantom 8 of 16 images do as well as
+            batches: how many; 0 leaves the moving average as it is, as in the paper's recipe. Their images
+                (B, 1, H, W) stay in memory. On the phantom 8 of 16 images do as well as
                 the whole epoch (docs/phantom_results.md).
         """
         self.network = network
@@ -45,7 +46,7 @@ class RunningStatisticsRefresh:
         self.images: deque[torch.Tensor] = deque(maxlen=batches)
 
     def attach(self, engine: Engine) -> None:
-        if any(isinstance(module, _BatchNorm) for module in self.network.modules()):
+        if self.images.maxlen and any(isinstance(module, _BatchNorm) for module in self.network.modules()):
             engine.add_event_handler(Events.ITERATION_COMPLETED, self._keep)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._refresh)
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Items of an import, done once each in parallel processes; their results are kept, so that an import can go on."""
+"""Items of an import: each is done once, in parallel processes. The results are kept, so an import can go on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.files import replace_json
 from monai_ich.utils.worker_pool import map_in_processes
 
-# Raised whenever an item may give another result than before, so that records of older versions are made again.
+# Raise it whenever an item may give another result than before: older records are then made again.
 RULES = 2
 
 
@@ -96,7 +96,7 @@ class Records:
             record = json.loads(self._path(item).read_bytes())
         except FileNotFoundError:
             return None
-        except ValueError:  # damaged, by a full disk for instance: the item is simply done again
+        except ValueError:  # damaged, by a full disk for instance: the item is done again
             return None
         is_current = record.get("state") == item.state and record.get("rules") == RULES
         return record["result"] if is_current else None

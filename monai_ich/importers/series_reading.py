@@ -18,6 +18,7 @@ from monai_ich.importers.series_item import SeriesItem, refuse_file, refuse_seri
 from monai_ich.importers.series_masks import masks_of_series, write_masks
 from monai_ich.importers.series_slices import Slice, read_slice_file, series_order
 from monai_ich.utils.errors import ImageReadError
+from monai_ich.utils.files import replaced
 
 # What series.csv says in column mask_grid of masks that took the nearest voxel of another grid.
 RESAMPLED = "resampled"
@@ -96,14 +97,8 @@ def _place(source: Path, target: Path, files: str) -> None:
     """Links or copies a file; what stands there from an interrupted import is replaced."""
     if target.exists() and target.samefile(source):
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    if files == "link":
-        os.link(source, draft)
-    else:
-        shutil.copyfile(source, draft)
-    draft.replace(target)
+    with replaced(target) as partial:
+        (os.link if files == "link" else shutil.copyfile)(source, partial)
 
 
 def _header(first: Dataset, ordered: Sequence[Slice]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def add_weight_faults(faults: FaultList, module: str, own: dict[str, Tensor], sa
             faults.add(f"{name} is {tuple(saved[name].shape)} in the file, {tuple(own[name].shape)} in the {module}")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise RunDirectoryError(
             f"expected trained weights at {path}, but there is no such file. Has the run trained an epoch? Run an "
@@ -56,4 +56,6 @@ def _read(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
         raise RunDirectoryError(f"{path} is not a readable checkpoint: {error}") from error
+    if not isinstance(content, Mapping):
+        raise RunDirectoryError(f"{path} is not a readable checkpoint: expected named weights, got {type(content)}")
     return content if isinstance(content.get("model"), Mapping) else {"model": content}

@@ -1,9 +1,8 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Trains what a table lacks: checks first, fetches what others finished, goes on after a kill or a failing row."""
+"""Trains a table's missing runs: checks first, fetches finished ones, goes on after a kill or a failing row."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +29,7 @@ from monai_ich.table.table_runs import (
 from monai_ich.table.table_tracking import TableTracking, try_tracking
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ComparisonError, FaultList
-from monai_ich.utils.run_files import CONFIG_NAME
+from monai_ich.utils.run_files import RunDirectory
 
 
 def blank_records(runs: Sequence[PlannedRun], recipe: str) -> dict[str, RunRecord]:
@@ -64,7 +63,7 @@ def refuse_other_settings(runs: Sequence[PlannedRun], blanks: dict[str, RunRecor
         record, blank = read_record(run.run_dir), blanks[run.name]
         if record.manifest_sha256 != blank.manifest_sha256:
             faults.add(f"{run.name}: manifest was {record.manifest_sha256[:12]}..., is {blank.manifest_sha256[:12]}...")
-        before = json.loads((run.run_dir / CONFIG_NAME).read_text(encoding="utf-8"))
+        before = RunDirectory(run.run_dir).read_config()
         for key in differing_keys(before, run.config):
             faults.add(f"{run.name}: {key} was {before.get(key)!r}, is {run.config.get(key)!r}")
     faults.raise_if_any(ComparisonError)

@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""What a table's numbers cannot carry, said plainly: too few positives, degenerate resamples, several commits."""
+"""Warnings about a table's numbers: too few positives, degenerate resamples, several states of the code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monai_ich.table.table_runs import RunRecord
 # Below this many patients with a positive slice, DeLong's test for clusters rejects a true null more often than it says
 # (measured on simulated null data: 8 % at 7 patients and 10 % at 4, where 5 % is stated; see docs/statistics.md).
 FEWEST_PATIENTS = 10
-LEVEL = 0.05  # from which p-value on a difference counts as not found
+LEVEL = 0.05  # a difference with a p-value of at least this counts as not found
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SetResult:
 
 
 def set_warnings(result: SetResult) -> list[str]:
-    """Warnings about one test set; empty where its numbers carry what they are printed for."""
+    """Warnings about one test set."""
     counts, name = result.counts, f"Test {result.letter}"
     classified = any(metric == "auc" for _, metric in result.estimates)
     if not classified:
@@ -64,7 +64,7 @@ def set_warnings(result: SetResult) -> list[str]:
 
 
 def _detectable(result: SetResult, name: str) -> str:
-    """Says which comparisons of AUC found nothing, and could not have: the test set does not show so little."""
+    """Warns of AUC differences that were not found and are too small for this test set to show; "" without any."""
     smallest, counts = result.detectable["minimum_difference"], result.counts
     differences = [compared.difference for (_, metric), compared in result.differences.items() if metric == "auc"]
     empty = [d for d in differences if abs(d.value) < smallest and not d.p_value < LEVEL]
@@ -80,11 +80,9 @@ def _detectable(result: SetResult, name: str) -> str:
 def commit_warnings(records: Sequence[RunRecord]) -> list[str]:
     """Warns when the runs were not all trained by one and the same, committed state of the code."""
     commits = sorted({commit for record in records for commit in record.commits})
-    lines = (
-        [f"The runs were trained by {len(commits)} states of the code: {', '.join(commits)}."]
-        if len(commits) > 1
-        else []
-    )
+    lines = []
+    if len(commits) > 1:
+        lines.append(f"The runs were trained by {len(commits)} states of the code: {', '.join(commits)}.")
     if any(commit.endswith("-dirty") for commit in commits):
         lines.append("Some runs were trained by code that differs from its commit (marked -dirty).")
     return lines

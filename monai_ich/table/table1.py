@@ -145,10 +145,9 @@ def _chosen(run_dirs: list[Path], asked: Sequence[str]) -> list[Path]:
 
 def _missing_runs(result: TableResult, planned: Sequence[PlannedRun]) -> list[str]:
     """Says which rows have fewer runs than planned; with nothing planned, fewer than the row with the most."""
-    most = max(map(len, result.seeds.values()))
-    wanted = Counter(run.row.name for run in planned) or dict.fromkeys(result.rows, most)
-    short = [f"{row} {len(result.seeds.get(row, []))} of {n}" for row, n in wanted.items()]
-    short = [text for text, (row, n) in zip(short, wanted.items(), strict=True) if len(result.seeds.get(row, [])) < n]
+    present = {row: len(seeds) for row, seeds in result.seeds.items()}
+    wanted = Counter(run.row.name for run in planned) or dict.fromkeys(result.rows, max(present.values()))
+    short = [f"{row} {present.get(row, 0)} of {n}" for row, n in wanted.items() if present.get(row, 0) < n]
     return [f"Runs are missing; complete are: {', '.join(short)}."] if short else []
 
 

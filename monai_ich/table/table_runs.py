@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""The runs of a table on disk: which are complete, what is known of each, and training one so that it can be killed."""
+"""A table's runs on disk: which are complete, the record of each, and a training process that may be killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from monai_ich.utils.console import console
 from monai_ich.utils.errors import ComparisonError, RunDirectoryError
 from monai_ich.utils.files import replace_json
 from monai_ich.utils.provenance import git_commit, machine
-from monai_ich.utils.run_files import CONFIG_NAME
+from monai_ich.utils.run_files import RunDirectory
 
 RECORD_NAME = "table_run.json"
 LOG_NAME = "log.txt"
@@ -44,7 +44,7 @@ Trainer = Callable[[PlannedRun, int, Callable[[], None]], int]
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a table must know of a run beyond the run's own files; kept beside them as `table_run.json`.
+    """What a table must know of a run beside the run's own files; kept with them as `table_run.json`.
 
     Attributes:
         row: name of the row.
@@ -81,7 +81,7 @@ def read_record(run_dir: Path) -> RunRecord:
     """Reads the record of a run.
 
     Raises:
-        ComparisonError: there is none, so that nobody knows which data the run saw.
+        ComparisonError: there is none, so the run's data are unknown.
     """
     path = run_dir / RECORD_NAME
     if not path.is_file():
@@ -94,14 +94,14 @@ def read_record(run_dir: Path) -> RunRecord:
 
 def is_complete(run_dir: Path) -> bool:
     """Whether a run's results are there, and readable, with the predictions of every test set."""
-    results = _readable(run_dir / "results.json")
-    test_sets = (results or {}).get("metrics", {})
-    return bool(test_sets) and all((run_dir / "predictions" / f"{name}.csv").is_file() for name in test_sets)
+    files = RunDirectory(run_dir)
+    test_sets = (_readable(files.results) or {}).get("metrics", {})
+    return bool(test_sets) and all((files.predictions / f"{name}.csv").is_file() for name in test_sets)
 
 
 def is_begun(run_dir: Path) -> bool:
     """Whether a run has been started here."""
-    return (run_dir / CONFIG_NAME).is_file()
+    return RunDirectory(run_dir).config.is_file()
 
 
 def complete_runs(output_dir: Path) -> list[Path]:
@@ -151,15 +151,15 @@ def locked(run_dir: Path) -> Iterator[int]:
 
 
 def clear_broken_files(run_dir: Path) -> None:
-    """Removes JSON files that a kill cut off half-way; the run then goes on, or begins anew, by its other files."""
-    for name in ("results.json", CONFIG_NAME, "mlflow.json"):
-        path = run_dir / name
+    """Removes JSON files that a kill cut off; from its other files the run goes on, or begins anew."""
+    files = RunDirectory(run_dir)
+    for path in (files.results, files.config, files.mlflow_identity):
         if path.is_file() and _readable(path) is None:
             path.unlink()
 
 
 def start_record(run: PlannedRun, blank: RunRecord) -> RunRecord:
-    """The run's record with this part of it added: commit and machine; the time is added by `add_seconds`."""
+    """Writes and returns the run's record with this part's commit and machine; `Stopwatch` adds the time."""
     before = read_record(run.run_dir) if (run.run_dir / RECORD_NAME).is_file() else blank
     commit = git_commit() or "unknown"
     commits = [*before.commits, *([commit] if commit not in before.commits else [])]
@@ -171,7 +171,7 @@ def start_record(run: PlannedRun, blank: RunRecord) -> RunRecord:
 def train_in_subprocess(run: PlannedRun, lock: int, tick: Callable[[], None]) -> int:
     """Trains a run in a process of its own, with its output in `log.txt`; returns the exit status.
 
-    An interruption is passed on once and waited for, so that the run is marked as interrupted and can be continued.
+    An interruption is passed on once. The run is then waited for: it marks itself as interrupted and can be continued.
     """
     with (run.run_dir / LOG_NAME).open("ab") as log, _terminated_as_interrupted():
         # a session of its own: the terminal's Ctrl-C would reach it as well, a second time, in the midst of saving
@@ -216,7 +216,7 @@ def progress_of(run_dir: Path) -> float:
 
 
 def log_tail(run_dir: Path) -> str:
-    """The end of a run's log, as far as it is of the newest part of the run."""
+    """The end of a run's log; nothing of parts before the newest one."""
     path = run_dir / LOG_NAME
     if not path.is_file():
         return ""
@@ -226,7 +226,7 @@ def log_tail(run_dir: Path) -> str:
 
 
 def failure_of(run_dir: Path) -> str:
-    """What a failed run's log says: the first error, of which the later ones are consequences, and the last lines."""
+    """What a failed run's log says: the first error, which causes the later ones, and the last lines."""
     text = log_tail(run_dir)
     last = [line for line in text.splitlines() if line.strip()][-LOG_LINES_SHOWN:]
     return "\n".join(dict.fromkeys([*ERROR_LINE.findall(text)[:1], *last]))

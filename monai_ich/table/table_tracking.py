@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from monai_ich.table.plan import PlannedRun, differing_keys, setting_of
 from monai_ich.table.table_runs import LOCK_NAME, RECORD_NAME, RunRecord, is_complete, read_record
 from monai_ich.utils.console import console
-from monai_ich.utils.run_files import CONFIG_NAME
+from monai_ich.utils.run_files import CONFIG_NAME, RunDirectory
 
 FINISHED = "attributes.status = 'FINISHED'"
 
@@ -26,8 +26,8 @@ FINISHED = "attributes.status = 'FINISHED'"
 class TableTracking:
     """The MLflow experiment that all runs of a table belong to.
 
-    A run carries the tags `table`, `row` and `seed`; when it is complete also its record as an artifact. Whoever shares
-    the MLflow server can thereby take a finished run instead of training it again.
+    A run has the tags `table`, `row` and `seed`; a complete run also has its record as an artifact. So everybody who
+    uses the same MLflow server can take a finished run instead of training it again.
     """
 
     def __init__(self, tracking_uri: str, experiment_name: str) -> None:
@@ -66,9 +66,8 @@ class TableTracking:
         replace(record, published=True).write(run.run_dir)
 
     def _run_id(self, run: PlannedRun) -> str | None:
-        path = run.run_dir / "mlflow.json"
         try:
-            return json.loads(path.read_text(encoding="utf-8"))["run_id"]
+            return json.loads(RunDirectory(run.run_dir).mlflow_identity.read_text(encoding="utf-8"))["run_id"]
         except (FileNotFoundError, json.JSONDecodeError):
             return None  # not started yet, or being written in this moment
 
@@ -123,9 +122,10 @@ class TableTracking:
             return None
         for name in (RECORD_NAME, "results.json", "predictions", "config"):
             self.client.download_artifacts(run_id, name, str(folder))
-        if (folder / "config" / CONFIG_NAME).is_file():
-            (folder / "config" / CONFIG_NAME).replace(folder / CONFIG_NAME)
-        return folder if is_complete(folder) and (folder / CONFIG_NAME).is_file() else None
+        if not (folder / "config" / CONFIG_NAME).is_file():
+            return None
+        shutil.move(folder / "config" / CONFIG_NAME, folder / CONFIG_NAME)
+        return folder if is_complete(folder) else None
 
 
 def try_tracking(action: str, do: Callable[[PlannedRun], None], run: PlannedRun) -> None:
@@ -138,8 +138,7 @@ def try_tracking(action: str, do: Callable[[PlannedRun], None], run: PlannedRun)
 
 def _fits(run: PlannedRun, fetched: Path, wanted: RunRecord) -> bool:
     record = read_record(fetched)
-    config = json.loads((fetched / CONFIG_NAME).read_text(encoding="utf-8"))
-    differing = differing_keys(config, run.config)
+    differing = differing_keys(RunDirectory(fetched).read_config(), run.config)
     if record.manifest_sha256 != wanted.manifest_sha256:
         differing.append("manifest")
     if differing:
@@ -154,5 +153,5 @@ def _put_in_place(fetched: Path, run_dir: Path) -> None:
         shutil.rmtree(run_dir)
     else:
         number = sum(1 for _ in run_dir.parent.glob(f"{run_dir.name}.unfinished*"))
-        run_dir.rename(run_dir.with_name(f"{run_dir.name}.unfinished{number}"))
+        shutil.move(run_dir, run_dir.with_name(f"{run_dir.name}.unfinished{number}"))
     shutil.move(fetched, run_dir)

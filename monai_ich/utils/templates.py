@@ -41,12 +41,13 @@ def render(template: Path, **values: Any) -> str:
 
 
 def latex_text(text: str) -> str:
-    r"""A text as LaTeX prints it.
+    r"""A text as LaTeX prints it, also behind a command that would take its first bracket for an option.
 
-    >>> print(latex_text("ours_a & 5 %"))
-    ours\_a \& 5 \%
+    >>> print(latex_text("ours_a & 5 %"), latex_text("[1] x"))
+    ours\_a \& 5 \% {[}1] x
     """
-    return re.sub("|".join(map(re.escape, _LATEX_SPECIAL)), lambda found: _LATEX_SPECIAL[found.group()], text)
+    escaped = re.sub("|".join(map(re.escape, _LATEX_SPECIAL)), lambda found: _LATEX_SPECIAL[found.group()], text)
+    return f"{{[}}{escaped[1:]}" if escaped.startswith("[") else escaped
 
 
 @functools.cache

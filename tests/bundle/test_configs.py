@@ -32,7 +32,7 @@ NOT_CONFIGS = {"metadata.json", "train.json"}
 # These need a trained run, and have tests of their own below.
 AFTER_TRAINING = {"evaluate.json", "inference.json"}
 OVERLAYS = sorted(p for p in (ROOT / "bundles").rglob("*.json") if p.name not in NOT_CONFIGS | AFTER_TRAINING)
-# The rows of Table 1 are trained by tests/apps/test_table_rows.py, which finds them as the table does.
+# The rows of Table 1 are trained by tests/table/test_table_rows.py, which finds them as the table does.
 ROWS = [p for p in OVERLAYS if p.parent in BASES and "row" in json.loads(p.read_text())]
 
 
@@ -186,7 +186,8 @@ def test_the_paper_s_config_is_the_paper_s_recipe(tiny_settings: dict[str, Any],
     """Section 4.2, number by number; only data, weights and length are changed to run here."""
     overlay = ROOT / "bundles/mtl/paper.json"
     settings = {key: value for key, value in tiny_settings.items() if key != "image_size"}
-    workflow = ConfigWorkflow(_files(overlay), workflow_type="train", **settings, run_dir=str(tmp_path / "run"))
+    settings |= {"run_dir": str(tmp_path / "run"), "bundle_root": str(overlay.parent)}
+    workflow = ConfigWorkflow(_files(overlay), workflow_type="train", **settings)
     workflow.initialize()
     optimizer = workflow.parser.get_parsed_content("optimizer")
     assert isinstance(optimizer, torch.optim.SGD)

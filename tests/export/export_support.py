@@ -15,6 +15,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from monai_ich.export.inference_config import NETWORK, inference_config
+from monai_ich.utils.run_files import RunDirectory
 
 # MONAI's own command line, several times in one process: importing it takes most of the time. That the package cannot
 # be imported is proven twice: it is refused by name, and no module's file may lie in its folder.
@@ -57,6 +58,6 @@ def run_of_row(complete: Path, overlay: Path, folder: Path) -> Path:
     changed = ConfigParser.load_config_files([str(complete / "train.json"), str(overlay)])
     (folder / "train.json").write_text(json.dumps(changed))
     torch.manual_seed(0)
-    network = ConfigParser(inference_config(folder)).get_parsed_content(NETWORK)
+    network = ConfigParser(inference_config(RunDirectory(folder))).get_parsed_content(NETWORK)
     torch.save({"model": network.state_dict(), "epoch": 1}, folder / "models/best.pt")
     return folder

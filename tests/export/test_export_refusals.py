@@ -51,7 +51,7 @@ def test_force_replaces_a_bundle_and_nothing_else(copied_run: Path, tmp_path: Pa
     diary = tmp_path / "documents/diary.txt"
     diary.parent.mkdir()
     diary.write_text("dear diary")
-    with pytest.raises(ExportError, match="is no bundle, so it is not replaced"):
+    with pytest.raises(ExportError, match="is not a bundle and will not be replaced, not even with --force"):
         export_run(copied_run, diary.parent, force=True)
     assert diary.read_text() == "dear diary"
     with pytest.raises(ExportError, match=r"name the folder, .*/bundle;"):

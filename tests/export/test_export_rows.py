@@ -12,8 +12,9 @@ from export_support import run_alone, run_of_row
 from support import ROOT
 
 from monai_ich.export import export_run
-from monai_ich.export.carried_modules import carried_modules, renamed
+from monai_ich.export.carried_rooms import copy_rooms, renamed, rooms_behind
 from monai_ich.export.inference_config import NETWORK, inference_config
+from monai_ich.utils.run_files import RunDirectory
 
 pytestmark = pytest.mark.usefixtures("in_root")
 
@@ -44,9 +45,9 @@ def test_what_each_row_carries_builds_its_network_elsewhere(tiny_run: Path, tmp_
     for overlay in OVERLAYS:
         folder = tmp_path / overlay.stem
         run_of_row(tiny_run, overlay, folder / "run")
-        config = inference_config(folder / "run")
+        config = inference_config(RunDirectory(folder / "run"))
         text = json.dumps(config)
-        carried_modules([text]).write(folder)
+        copy_rooms(rooms_behind(json.dumps(config["multitask_network"])), folder)
         (folder / "inference.json").write_text(renamed(text))
         network = ConfigParser(config).get_parsed_content(NETWORK).eval()
         images = torch.rand(2, 1, 64, 64)

@@ -16,7 +16,7 @@ import pytest
 import torch
 from export_support import run_of_row
 from monai.bundle import ConfigParser
-from support import ROOT
+from support import ROOT, bundle_part, from_root
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
@@ -140,8 +140,6 @@ def test_a_choice_with_several_faults_is_refused_with_all_of_them() -> None:
 @pytest.fixture(scope="module")
 def data(tiny_phantom: Path) -> dict[str, SliceDataset]:
     """All slices of the tiny phantom as one data set, and the masked hospital's alone."""
-    from support import bundle_part
-
     manifest = read_manifest(tiny_phantom)
     store = SliceStore(manifest.frame, manifest.dataset_dir, bundle_part("preprocessing", image_size=64), None)
     return {"all": SliceDataset(store, None)}
@@ -181,7 +179,8 @@ def test_slices_are_drawn_by_key_and_one_a_patient_first(data: dict[str, SliceDa
 
 @pytest.fixture(scope="module")
 def explained_run(tiny_run: Path) -> Path:
-    explain_run(GradCAMRequest(tiny_run, slices=2))
+    with from_root():
+        explain_run(GradCAMRequest(tiny_run, slices=2))
     return tiny_run
 
 

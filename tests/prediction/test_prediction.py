@@ -16,7 +16,7 @@ import torch
 from monai.bundle import run as run_bundle
 from monai.data import ITKReader
 from pydicom.data import get_testdata_file
-from support import strict_json
+from support import from_root, strict_json
 
 from monai_ich.bundle import predict_with_run
 from monai_ich.bundle.saved_runs import newest_complete_run
@@ -37,7 +37,8 @@ def _cause(error: BaseException) -> BaseException:
 @pytest.fixture(scope="module")
 def real_slice(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real")
-    predict_with_run(tiny_run, REAL_SLICE, folder)
+    with from_root():
+        predict_with_run(tiny_run, REAL_SLICE, folder)
     return folder
 
 
