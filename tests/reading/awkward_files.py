@@ -229,7 +229,7 @@ def table() -> str:
 
 def _lines() -> Iterator[str]:
     yield "# What happens to awkward DICOM files\n"
-    yield "Made by `tests/transforms/awkward_files.py`; the tests compare it with pydicom's own decoding and rescale."
+    yield "Made by `tests/reading/awkward_files.py`; the tests compare it with pydicom's own decoding and rescale."
     yield "Values below -1024 HU become -1024. Files are those of pydicom and of the package pydicom-data; some are"
     yield "changed: in an attribute, or made a CT of the same pixels (as CT).\n"
     yield "| what | file | outcome |"
