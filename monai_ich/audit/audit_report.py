@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ import monai_ich
 from monai_ich.audit.findings import Finding, Severity, worst
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_file, replace_json
+from monai_ich.visualize import rendered
 
 FORMAT = 1
 
@@ -161,7 +161,5 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _picture(heading: str, figure: Figure) -> str:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=90)
-    data = base64.b64encode(stream.getvalue()).decode()
+    data = base64.b64encode(rendered(figure, dpi=90)).decode()
     return f'<h2>{escape(heading)}</h2><img alt="{escape(heading)}" src="data:image/png;base64,{data}">'

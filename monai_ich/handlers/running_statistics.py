@@ -26,8 +26,8 @@ class RunningStatisticsRefresh:
     evaluation mode, and the statistics become the mean over these batches. Weights and training are not touched:
     training never reads the running statistics. Nothing is drawn at random, and an epoch's batches follow from its
     number, so that a resumed run gets the same statistics. With several processes each uses its own share of a batch;
-    `GlobalBatchNorm` gathers them. Frozen layers, which are in evaluation mode, keep their statistics. A network without
-    batch normalisation costs nothing.
+    `GlobalBatchNorm` gathers them. Frozen layers, which are in evaluation mode, keep their statistics. A network
+    without batch normalisation costs nothing.
 
     Attach it to the trainer before the validation handler and the checkpoints.
     """

@@ -9,7 +9,6 @@ import torch
 from ignite.engine import Engine, Events
 from monai.inferers import SimpleInferer
 from monai.utils import CommonKeys
-from torch import nn
 from torch.optim.swa_utils import update_bn
 
 from monai_ich.handlers import RunningStatisticsRefresh
