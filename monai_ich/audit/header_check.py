@@ -10,12 +10,7 @@ import pandas as pd
 
 from monai_ich.audit.acquisition import has_header, read_acquisition
 from monai_ich.audit.findings import Finding, Severity
-<<<<<<< HEAD
 from monai_ich.audit.row_checks import NO_LABEL, is_shortcut, probe_rows, probed_rows, shortcut_text
-from monai_ich.data.caching import map_in_processes
-=======
-from monai_ich.audit.row_checks import is_shortcut, probe_rows, probed_rows, shortcut_text
->>>>>>> rooms
 from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.worker_pool import map_in_processes

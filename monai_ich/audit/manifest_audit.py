@@ -21,11 +21,7 @@ from monai_ich.audit.overlap import overlap_findings, protocol_name
 from monai_ich.audit.pixel_check import PixelFindings, pixel_findings
 from monai_ich.audit.row_checks import balance_findings, power_findings
 from monai_ich.data import Manifest, SliceStore, read_manifest
-<<<<<<< HEAD
-from monai_ich.data.caching import available_cores
 from monai_ich.data.manifest_labels import known_labels, nowhere_known
-=======
->>>>>>> rooms
 from monai_ich.transforms import FitSquared, HUWindowd, LoadSlicesd
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ConfigurationError, ImageReadError, ManifestError, MonaiIchError

@@ -26,6 +26,7 @@ from monai_ich.prediction import StudySlices
 from monai_ich.transforms import to_source_geometry
 from monai_ich.utils.console import console, progress_bar
 from monai_ich.utils.run_files import RunDirectory
+from monai_ich.visualize import save_figure
 
 FOLDER = "gradcam"
 
@@ -90,7 +91,8 @@ def _with_marker(choice: GradCAMChoice, parser: ConfigParser) -> GradCAMChoice:
 def explain_test_sets(evaluation: Evaluation, explainer: GradCAMExplainer, request: GradCAMRequest) -> None:
     """Writes `gradcam_<test set>.png` with a few slices of each kind, and `gradcam.csv` with the measures of all.
 
-    Beside them `gradcam_summary.csv`, which is printed too. Figures and tables are added to the run's MLflow run.
+    Beside them `gradcam_summary.csv`, which is printed too, and each picture as PDF. Pictures and tables are added to
+    the run's MLflow run.
 
     Args:
         evaluation: of the run, with its test sets and tracker.
@@ -118,8 +120,7 @@ def explain_test_sets(evaluation: Evaluation, explainer: GradCAMExplainer, reque
     for name, dataset in evaluation.datasets.items():
         figure = figure_of(explainer, dataset, kinds[name], request.slices, name)
         if figure is not None:
-            written.append(folder / f"gradcam_{name}.png")
-            figure.savefig(written[-1], dpi=150)
+            written.append(save_figure(figure, folder / f"gradcam_{name}.png"))
     _track(evaluation.tracker, written)
     _report(summary, explainer, written)
 
@@ -149,7 +150,8 @@ def explain_study(
 ) -> pd.DataFrame:
     """Writes the heat of a whole study: `gradcam.nii.gz` on the input's own grid, `gradcam.csv` and `gradcam.png`.
 
-    The volume is not scaled slice by slice, so that slices can be compared; each picture is.
+    The volume is not scaled slice by slice, so that slices can be compared; each picture is. The figure is also written
+    as PDF.
 
     Args:
         study: what to explain.
@@ -181,9 +183,9 @@ def explain_study(
         HeatSlices("CT", study.images[part].numpy(), maps[part], [_study_title(table, i) for i in part])
         for part in (chosen[begin : begin + request.slices] for begin in range(0, len(chosen), request.slices))
     ]
-    heat_figure(groups, explainer.title).savefig(folder / "gradcam.png", dpi=150)
+    save_figure(heat_figure(groups, explainer.title), folder / "gradcam.png")
     console.print(explainer.title)
-    console.print(f"written to {folder}: gradcam.png, gradcam.csv, gradcam.nii.gz", soft_wrap=True)
+    console.print(f"written to {folder}: gradcam.png, gradcam.pdf, gradcam.csv, gradcam.nii.gz", soft_wrap=True)
     return table
 
 
