@@ -18,6 +18,7 @@ from monai_ich.phantom.spec import PhantomSpec
 from monai_ich.utils.errors import MonaiIchError
 from monai_ich.utils.files import replace_file
 from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS
+from monai_ich.visualize import rendered
 
 _MOST_PATIENTS = 200  # a marker that none of so many patients shows alone is a fault of the phantom
 Example = tuple[str, RenderedSlice]
