@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from monai_ich.config.settings import SETTINGS
 
 TINY = 1e-12
