@@ -56,4 +56,4 @@ extras:
 
 clean:
 	rm -rf .venv site data runs predictions mlruns mlflow.db htmlcov coverage.xml .coverage
-	rm -f data_manifests/phantom.csv data_manifests/phantom.json
+	rm -f data_manifests/phantom*

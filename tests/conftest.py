@@ -46,7 +46,7 @@ def tiny_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("phantom")
     spec = PhantomSpec(studies=(8, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1), slices_per_study=3, matrix=64)
-    manifest = generate_phantom(folder / "images", folder / "phantom.csv", spec, workers=1)
+    manifest = generate_phantom(folder / "images", folder / "tiny.csv", spec, workers=1)
     for path in (folder / "images").rglob("*.dcm"):
         header = pydicom.dcmread(path)
         for keyword, value in PATIENT.items():

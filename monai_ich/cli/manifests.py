@@ -20,9 +20,10 @@ _DATASET_DIR = Annotated[Path | None, typer.Option(help="Folder of the images.",
 
 @cli.command()
 def phantom(
-    dataset_dir: Annotated[Path, typer.Option(help="Folder for the DICOM series and NIfTI masks.")] = Path(
-        "data/phantom"
-    ),
+    dataset_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the DICOM series and NIfTI masks.", show_default="data/<manifest's name>"),
+    ] = None,
     manifest: Annotated[Path, typer.Option(help="CSV to write; its card goes beside it.")] = Path(
         "data_manifests/phantom.csv"
     ),
@@ -32,10 +33,10 @@ def phantom(
     workers: _WORKERS = None,
 ) -> None:
     """Make the head-CT phantom: 11 hospitals, DICOM series, masks for hospitals 1-4, manifest and truth."""
-    from monai_ich.phantom import PhantomSpec, generate_phantom
+    from monai_ich.phantom import PhantomSpec, generate_phantom, phantom_folder
 
     spec = PhantomSpec() if seed is None else PhantomSpec(seed=seed)
-    path = generate_phantom(dataset_dir, manifest, spec, workers=workers)
+    path = generate_phantom(dataset_dir or phantom_folder(manifest), manifest, spec, workers=workers)
     console.print(f"written: {path}", soft_wrap=True)
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """Floor 3: the embedded phantom: seeded head CT volumes with the four markers, written as eleven hospitals would."""
 
-from monai_ich.phantom.ensure import ensure_phantom
+from monai_ich.phantom.ensure import ensure_phantom, phantom_folder
 from monai_ich.phantom.gallery import gallery
 from monai_ich.phantom.generate import generate_phantom
 from monai_ich.phantom.hospitals import HOSPITALS, TRAINING_HOSPITALS, CaseMix, Hospital
@@ -27,4 +27,5 @@ __all__ = [
     "gallery",
     "generate_phantom",
     "make_patient",
+    "phantom_folder",
 ]

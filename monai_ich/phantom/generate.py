@@ -4,27 +4,26 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from monai_ich.data.manifest import dataset_directory, write_manifest
+from monai_ich.data.manifest import write_manifest
 from monai_ich.data.manifest_card import add_place_faults
 from monai_ich.data.splits import paper_protocol
+from monai_ich.phantom.recorded_spec import PHANTOM_NAME, record_spec, refuse_another_phantom
 from monai_ich.phantom.spec import PhantomSpec
-from monai_ich.phantom.study import PROGRESS_FOLDER, make_study
+from monai_ich.phantom.study import make_study
 from monai_ich.utils.console import progress_bar
-from monai_ich.utils.errors import FaultList, ManifestError, MonaiIchError
-from monai_ich.utils.files import replace_file, replace_json
+from monai_ich.utils.errors import FaultList, ManifestError
+from monai_ich.utils.files import replace_file
 from monai_ich.utils.keys import BRAIN_WINDOW_HU
 from monai_ich.utils.worker_pool import map_in_processes
 
-PHANTOM_VERSION = 2  # raise it whenever the same specification no longer gives the same bytes
 _SPLIT_ATTEMPTS = 50
-SPEC_FILE, TRUTH_FILE = "phantom.json", "truth.csv"
+TRUTH_FILE = "truth.csv"
 _DESCRIPTION = (
     "Procedural head CTs with intracerebral haemorrhage and known truth; eleven hospitals, masks for hospitals 1-4. "
     "No patient is behind any of it."
@@ -38,7 +37,8 @@ def generate_phantom(
 ) -> Path:
     """Makes the phantom, or goes on with an interrupted one; does nothing when it is already there.
 
-    The manifest is written last, so a phantom that has one is complete. Bytes do not depend on `workers`.
+    Nothing that is there already is deleted. The manifest is written last, so a phantom that has one is complete. Bytes
+    do not depend on `workers`.
 
     Args:
         dataset_dir: folder for `images/`, `masks/`, `truth.csv` and `phantom.json` (the specification).
@@ -50,13 +50,19 @@ def generate_phantom(
         The manifest's path.
 
     Raises:
-        MonaiIchError: the folder holds something else, or a worker process died.
+        ConfigurationError: the folder holds another phantom, or something else; or the manifest is of other data.
+        MonaiIchError: a worker process died.
         ManifestError: the manifest cannot be written there, or the specification is too small for the paper's protocol.
     """
     folder, table, spec = Path(dataset_dir), Path(manifest), spec or PhantomSpec()
-    if _is_complete(folder, table, spec):
+    faults = FaultList("the phantom cannot be made:")
+    add_place_faults(table, faults)
+    faults.raise_if_any(ManifestError)
+    refuse_another_phantom(folder, table, spec)
+    if table.exists() and (folder / TRUTH_FILE).exists():
         return table
-    _prepare(folder, table, spec)
+    table.unlink(missing_ok=True)  # until there is something behind it
+    record_spec(folder, spec)
     jobs = [(hospital, number) for hospital, count in enumerate(spec.studies, start=1) for number in range(count)]
     records = _make_studies(folder, spec, jobs, workers)
     rows = [row for job in jobs for row in json.loads(records[job].read_text(encoding="utf-8"))]
@@ -66,7 +72,7 @@ def generate_phantom(
     return write_manifest(
         frame,
         table,
-        name="head-CT phantom",
+        name=PHANTOM_NAME,
         description=_DESCRIPTION,
         licence="Apache-2.0",
         dataset_dir=folder,
@@ -91,39 +97,6 @@ def _split(frame: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, dict[str, Any]
         else:
             break
     return drawn, {"name": "paper", **shares, "unit": "slice", "seed": attempt}
-
-
-def _fingerprint(spec: PhantomSpec) -> dict[str, Any]:
-    return {"phantom_version": PHANTOM_VERSION, **spec.as_dict()}
-
-
-def _has_spec(folder: Path, spec: PhantomSpec) -> bool:
-    path = folder / SPEC_FILE
-    return path.exists() and json.loads(path.read_text(encoding="utf-8")) == _fingerprint(spec)
-
-
-def _is_complete(folder: Path, table: Path, spec: PhantomSpec) -> bool:
-    if not (table.exists() and (folder / TRUTH_FILE).exists() and _has_spec(folder, spec)):
-        return False
-    return dataset_directory(table).resolve() == folder.resolve()
-
-
-def _prepare(folder: Path, table: Path, spec: PhantomSpec) -> None:
-    """Clears what belongs to another phantom, and takes the manifest away until there is something behind it."""
-    faults = FaultList("the phantom cannot be made:")
-    add_place_faults(table, faults)
-    faults.raise_if_any(ManifestError)
-    parts = [folder / name for name in ("images", "masks", PROGRESS_FOLDER)]
-    if not (folder / SPEC_FILE).exists() and any(part.exists() for part in parts):
-        raise MonaiIchError(
-            f"{folder} holds images that the phantom did not make (there is no {SPEC_FILE}); "
-            "choose another folder, or empty this one yourself"
-        )
-    table.unlink(missing_ok=True)
-    if not _has_spec(folder, spec):
-        for part in parts:
-            shutil.rmtree(part, ignore_errors=True)
-        replace_json(folder / SPEC_FILE, _fingerprint(spec))
 
 
 def _make_studies(folder: Path, spec: PhantomSpec, jobs: list[Job], workers: int | None) -> dict[Job, Path]:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from monai_ich.phantom.hospitals import HOSPITALS
@@ -51,6 +52,8 @@ class PhantomSpec:
         clot_volume_factor: times the hospitals' median clot volumes; 1 is what patients have, more is easier.
         transfer_syntax: a key of `TRANSFER_SYNTAXES`; both are lossless.
 
+    `spurious` and `spurious_new` may be given as {dial: value}, as a config does.
+
     Raises:
         ConfigurationError: on values outside their range, all of them together.
     """
@@ -66,6 +69,8 @@ class PhantomSpec:
 
     def __post_init__(self) -> None:
         faults = FaultList("The phantom's specification cannot be used")
+        for name in ("spurious", "spurious_new"):
+            object.__setattr__(self, name, _dials(name, getattr(self, name), faults))
         if self.seed < 0:
             faults.add(f"seed is {self.seed}, expected 0 or more")
         if len(self.studies) != len(HOSPITALS) or min(self.studies, default=0) < 0 or sum(self.studies) == 0:
@@ -92,3 +97,14 @@ class PhantomSpec:
     def as_dict(self) -> dict[str, Any]:
         """The specification as JSON-ready values."""
         return {**asdict(self), "studies": list(self.studies)}
+
+
+def _dials(name: str, given: SpuriousDials | Mapping[str, float], faults: FaultList) -> SpuriousDials:
+    """The dials from {dial: value}; adds a fault for each dial that there is not."""
+    if isinstance(given, SpuriousDials):
+        return given
+    known = [dial.name for dial in fields(SpuriousDials)]
+    for dial in given:
+        if dial not in known:
+            faults.add(f"{name}.{dial} is not a dial, expected one of {', '.join(known)}.{did_you_mean(dial, known)}")
+    return SpuriousDials(**{dial: value for dial, value in given.items() if dial in known})

@@ -116,7 +116,7 @@ def test_a_full_run_holds_nothing_of_the_patient(
     written.append(Path(uri.removeprefix("sqlite:///")))
     names = " ".join(str(path.relative_to(path.parents[2])) for path in written)
     expected = (
-        *("phantom.csv", "phantom.json", "phantom.audit.html", "phantom.audit.json", "mlflow.db", "train.json"),
+        *("tiny.csv", "tiny.json", "tiny.audit.html", "tiny.audit.json", "mlflow.db", "train.json"),
         *("best.pt", "results.json", ".npy", "study.json", "mask.nii.gz", "bundle.zip", "metadata.json", "said.txt"),
         *("artifacts/results.json", "artifacts/figures/", "artifacts/checkpoints/", "heat/gradcam.csv"),
     )
