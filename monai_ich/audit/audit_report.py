@@ -17,7 +17,7 @@ import monai_ich
 from monai_ich.audit.findings import Finding, Severity, worst
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_file, replace_json
-from monai_ich.visualize import rendered
+from monai_ich.visualize import figure_bytes
 
 FORMAT = 1
 
@@ -161,5 +161,5 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _picture(heading: str, figure: Figure) -> str:
-    data = base64.b64encode(rendered(figure, dpi=90)).decode()
+    data = base64.b64encode(figure_bytes(figure, dpi=90)).decode()
     return f'<h2>{escape(heading)}</h2><img alt="{escape(heading)}" src="data:image/png;base64,{data}">'

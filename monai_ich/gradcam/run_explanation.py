@@ -109,8 +109,8 @@ def _with_marker(choice: GradCAMChoice, parser: ConfigParser) -> GradCAMChoice:
 def explain_test_sets(evaluation: Evaluation, explainer: GradCAMExplainer, request: GradCAMRequest) -> None:
     """Writes `gradcam_<test set>.png` with a few slices of each kind, and `gradcam.csv` with the measures of all.
 
-    Beside them `gradcam_summary.csv`, which is printed too, and each picture as PDF. Pictures and tables are added to the
-    run's MLflow run.
+    Beside them `gradcam_summary.csv`, which is printed too, and each picture as PDF. Pictures and tables are added to
+    the run's MLflow run.
 
     Args:
         evaluation: of the run, with its test sets and tracker.
