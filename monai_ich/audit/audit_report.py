@@ -17,7 +17,7 @@ from monai_ich.audit.findings import Finding, Severity, worst
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_file, replace_json
 from monai_ich.utils.templates import render
-from monai_ich.visualize import rendered
+from monai_ich.visualize import figure_bytes
 
 FORMAT = 1
 
@@ -120,4 +120,4 @@ def as_html(report: AuditReport) -> str:
 
 def _png_text(figure: Figure) -> str:
     """A figure's PNG in base64."""
-    return base64.b64encode(rendered(figure, dpi=90)).decode()
+    return base64.b64encode(figure_bytes(figure, dpi=90)).decode()

@@ -18,7 +18,7 @@ from monai_ich.phantom.spec import PhantomSpec
 from monai_ich.utils.errors import MonaiIchError
 from monai_ich.utils.files import replace_file
 from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS
-from monai_ich.visualize import rendered
+from monai_ich.visualize import figure_bytes
 
 _MOST_PATIENTS = 200  # a marker that none of so many patients shows alone is a fault of the phantom
 Example = tuple[str, RenderedSlice]
@@ -42,7 +42,7 @@ def gallery(path: Path | str, spec: PhantomSpec | None = None) -> Path:
     for index, (axes, (title, shown)) in enumerate(zip(figure.subplots(4, 5).flat, examples, strict=True)):
         _draw(axes, title, shown, contour=index < len(MARKERS))
     figure.subplots_adjust(0.005, 0.005, 0.995, 0.965, 0.02, 0.09)
-    replace_file(Path(path), rendered(figure, dpi=90))
+    replace_file(Path(path), figure_bytes(figure, dpi=90))
     return Path(path)
 
 

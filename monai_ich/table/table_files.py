@@ -16,7 +16,7 @@ from monai_ich.table.table_results import TableResult
 from monai_ich.table.table_text import heading, latex, markdown
 from monai_ich.utils.files import json_text, replace_file
 from monai_ich.utils.provenance import git_commit
-from monai_ich.visualize import rendered
+from monai_ich.visualize import figure_bytes
 
 FIGURE_NAME = "intervals.png"
 SHOWN_METRICS = ("iou", "f1", "auc")  # in the picture; a panel for each of the eleven columns is too small to read
@@ -36,8 +36,8 @@ def write_table(result: TableResult, output_dir: Path) -> list[Path]:
         "table.tex": latex(result, footer).encode(),
         "table.csv": table_frame(result).to_csv(index=False, lineterminator="\n").encode(),
         "table.json": (json_text(table_json(result, footer)) + "\n").encode(),
-        FIGURE_NAME: rendered(picture),
-        FIGURE_NAME.replace(".png", ".pdf"): rendered(picture, "pdf"),
+        FIGURE_NAME: figure_bytes(picture),
+        FIGURE_NAME.replace(".png", ".pdf"): figure_bytes(picture, "pdf"),
     }
     for name, data in contents.items():
         replace_file(output_dir / name, data)

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """Floor 2: figures of results, drawn without a display and without pyplot, and the one place that saves a figure."""
 
-from monai_ich.visualize.figure_files import rendered, save_figure
+from monai_ich.visualize.figure_files import figure_bytes, save_figure
 from monai_ich.visualize.score_figures import (
     COLOURS,
     ScoredSlices,
@@ -16,10 +16,10 @@ __all__ = [
     "MASK_COLOUR",
     "ScoredSlices",
     "confusion_figure",
+    "figure_bytes",
     "note",
     "panel_figure",
     "precision_recall_figure",
-    "rendered",
     "roc_figure",
     "save_figure",
     "show_slice",

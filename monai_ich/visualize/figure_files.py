@@ -16,7 +16,7 @@ DPI = 150
 _NO_DATES = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
 
 
-def rendered(figure: Figure, file_format: str = "png", dpi: int = DPI) -> bytes:
+def figure_bytes(figure: Figure, file_format: str = "png", dpi: int = DPI) -> bytes:
     """The figure as `png` or `pdf`. A PDF holds curves and text as vectors, and its fonts as TrueType."""
     stream = io.BytesIO()
     with matplotlib.rc_context({"pdf.fonttype": 42}):  # 42: TrueType, which journals take and editors can change
@@ -32,6 +32,6 @@ def save_figure(figure: Figure, png: Path) -> Path:
     """
     if png.suffix != ".png":
         raise ValueError(f"expected a path that ends in .png, got {png}")
-    replace_file(png, rendered(figure, "png"))
-    replace_file(png.with_suffix(".pdf"), rendered(figure, "pdf"))
+    replace_file(png, figure_bytes(figure, "png"))
+    replace_file(png.with_suffix(".pdf"), figure_bytes(figure, "pdf"))
     return png
