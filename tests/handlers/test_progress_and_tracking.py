@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 import torch
 from ignite.engine import Engine, Events
-from rich.progress import TaskID
 
 from monai_ich.handlers import MLflowTraining, TrainingProgress
 from monai_ich.handlers.mlflow import FLUSH_EVERY
@@ -39,26 +38,6 @@ def test_a_line_an_epoch_shows_its_losses_and_only_its_own_validation() -> None:
     assert lines[1] == "epoch  2/11  loss 0.123  loss_cls 0.500  val_auc 0.877  val_f1 0.250  0 s"
     assert lines[2] == lines[0].replace(" 1/", " 3/")
     assert lines[9].startswith("epoch 10/11  ")
-
-
-def test_the_bar_counts_the_iterations_of_the_whole_run_from_where_it_goes_on() -> None:
-    trainer, evaluator = _trainer()
-    progress = TrainingProgress(evaluator)
-    progress.attach(trainer)
-    seen: list[tuple[float, float | None, str]] = []
-
-    def look(_: Engine) -> None:
-        task = progress.bar.tasks[progress.task]
-        seen.append((task.completed, task.total, task.fields["loss"]))
-
-    trainer.add_event_handler(Events.STARTED, look)
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, look)
-    trainer.run(list(range(6)), max_epochs=2)
-    assert seen[0] == (0, 12, "-")
-    assert [completed for completed, _, _ in seen[1:]] == [0, 0, 0, 0, 5, 5, 5, 5, 5, 10, 10, 10]
-    assert [loss for _, _, loss in seen[5:7]] == ["0.625", "0.625"]
-    assert progress.bar.tasks[TaskID(0)].description == "training"
-    assert not progress.bar.live.is_started
 
 
 def test_a_failure_stops_the_bar_and_is_raised() -> None:
