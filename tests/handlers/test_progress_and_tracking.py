@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""A person sees one line an epoch, with that epoch's own numbers, and a bar that counts iterations."""
+"""A person sees one line an epoch, with that epoch's own numbers; MLflow gets every iteration in few requests."""
 
 from __future__ import annotations
 
