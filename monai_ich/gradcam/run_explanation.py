@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +81,7 @@ def explain_run(request: GradCAMRequest) -> None:
 
 def _with_marker(choice: GradCAMChoice, parser: ConfigParser) -> GradCAMChoice:
     """A segmentation row classifies nothing; its slices are told apart by the first marker of its settings."""
-    if choice.marker:
-        return choice
-    return GradCAMChoice(
-        choice.head, parser.get_parsed_content("markers")[0], choice.layer, choice.method, choice.against
-    )
+    return choice if choice.marker else replace(choice, marker=parser.get_parsed_content("markers")[0])
 
 
 def explain_test_sets(evaluation: Evaluation, explainer: GradCAMExplainer, request: GradCAMRequest) -> None:

@@ -47,7 +47,7 @@ class ScoredSlices:
     @property
     def auc_text(self) -> str:
         """The AUC and its interval, in words."""
-        return "AUC {:.3f} [{:.3f}, {:.3f}]".format(*self.auc) if self.has_both else "AUC undefined"
+        return "AUC {:.3f} (95% CI {:.3f}-{:.3f})".format(*self.auc) if self.has_both else "AUC undefined"
 
 
 def roc_figure(test_sets: Mapping[str, ScoredSlices], marker: str, threshold: float) -> Figure:

@@ -65,8 +65,8 @@ def test_roc_of_two_test_sets() -> None:
     figure = roc_figure({"A": FOUR, "B": scored([0, 1], [0.2, 0.7], (1.0, 1.0, 1.0))}, "hypodensity", 0.5)
     assert figure.axes[0].get_title() == "hypodensity: ROC"
     assert legend_texts(figure) == [
-        "A\nAUC 0.750 [0.500, 1.000]\n4 slices, 2 positive, 2 patients",
-        "B\nAUC 1.000 [1.000, 1.000]\n2 slices, 1 positive, 1 patient",
+        "A\nAUC 0.750 (95% CI 0.500-1.000)\n4 slices, 2 positive, 2 patients",
+        "B\nAUC 1.000 (95% CI 1.000-1.000)\n2 slices, 1 positive, 1 patient",
         "threshold 0.5",
     ]
     curve = figure.axes[0].lines[1]
@@ -86,7 +86,7 @@ def test_precision_recall_shows_average_precision_prevalence_and_operating_point
     figure = precision_recall_figure({"A": FOUR}, "hypodensity", 0.4)
     # thresholds .9, .6, .4: precision 1 at recall 1/2, then 2/3 at recall 1
     average = f"AP {0.5 * 1 + 0.5 * 2 / 3:.3f}"
-    assert legend_texts(figure)[0] == (f"A\n{average}, AUC 0.750 [0.500, 1.000]\n4 slices, 2 positive, 2 patients")
+    assert legend_texts(figure)[0] == (f"A\n{average}, AUC 0.750 (95% CI 0.500-1.000)\n4 slices, 2 positive, 2 patients")
     assert figure.axes[0].lines[1].get_ydata()[0] == 0.5
     assert operating_points(figure) == [(1.0, pytest.approx(2 / 3))]
     assert operating_points(precision_recall_figure({"A": FOUR}, "hypodensity", 0.95)) == [], "nothing is positive"
@@ -107,7 +107,7 @@ def test_confusion_counts_of_two_test_sets() -> None:
     left, right = figure.axes
     assert [text.get_text() for text in left.texts] == ["2\n67%", "1\n33%", "1\n50%", "1\n50%"]
     assert [text.get_text() for text in right.texts] == ["2\n100%", "0\n0%", "0\n0%", "0\n0%"]
-    assert left.get_title() == "A\n5 slices, 2 positive, 3 patients\nAUC 0.833 [0.500, 1.000]"
+    assert left.get_title() == "A\n5 slices, 2 positive, 3 patients\nAUC 0.833 (95% CI 0.500-1.000)"
     assert right.get_title() == "B\n2 slices, 0 positive, 1 patient\nAUC undefined"
     assert left.get_xlabel() == "predicted (threshold 0.5)"
     assert [label.get_text() for label in left.get_xticklabels()] == ["no hypodensity", "hypodensity"]
