@@ -125,10 +125,14 @@ class Evaluation:
 
     def _write(self, epoch: int) -> None:
         for name, table in self.tables.items():
-            self.tracker.log_artifact(table.to_csv(self.output.predictions / f"{name}.csv"), "predictions")
+            self.tracker.log_artifact(
+                table.to_csv(self.output.predictions / f"{name}.csv"), self.output.predictions.name
+            )
             self.tracker.log_metrics({f"{name}_{metric}": v for metric, v in self.results[name].items()}, step=epoch)
         for name, figure in self._figures().items():
-            self.tracker.log_artifact(save_figure(figure, self.output.figures / f"{name}.png"), "figures")
+            self.tracker.log_artifact(
+                save_figure(figure, self.output.figures / f"{name}.png"), self.output.figures.name
+            )
         content = {"epoch": epoch, "threshold": self.threshold, "metrics": self.results}
         # last of all: its presence says that the run is complete
         replace_json(self.output.results, content)

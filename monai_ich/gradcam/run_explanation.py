@@ -28,7 +28,7 @@ from monai_ich.utils.console import console, progress_bar
 from monai_ich.utils.run_files import RunDirectory
 from monai_ich.visualize import save_figure
 
-FOLDER = "gradcam"
+FOLDER, FIGURES = RunDirectory(Path()).gradcam.name, RunDirectory(Path()).figures.name
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _track(tracker: MLflowTracker, written: Sequence[Path]) -> None:
         console.print(f"not in MLflow: {tracker.tracking_uri} does not know this run", soft_wrap=True)
         return
     for path in written:
-        tracker.log_artifact(path, "figures" if path.suffix == ".png" else FOLDER)
+        tracker.log_artifact(path, FIGURES if path.suffix == ".png" else FOLDER)
 
 
 def _report(summary: pd.DataFrame, explainer: GradCAMExplainer, written: Sequence[Path]) -> None:
