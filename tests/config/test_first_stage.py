@@ -60,5 +60,5 @@ def test_the_stage_s_file_lies_beside_the_one_that_names_it(tmp_path: Path, monk
 
 
 def test_a_stage_that_no_file_names_is_refused_in_words() -> None:
-    with pytest.raises(ConfigurationError, match="none does. Start the joint row with"):
+    with pytest.raises(ConfigurationError, match=r"none does\. Start the joint row with"):
         with_stage({"segmentation_stage": "u_net.json"}, [BUNDLE / "train.json"])
