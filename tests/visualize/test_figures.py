@@ -86,7 +86,9 @@ def test_precision_recall_shows_average_precision_prevalence_and_operating_point
     figure = precision_recall_figure({"A": FOUR}, "hypodensity", 0.4)
     # thresholds .9, .6, .4: precision 1 at recall 1/2, then 2/3 at recall 1
     average = f"AP {0.5 * 1 + 0.5 * 2 / 3:.3f}"
-    assert legend_texts(figure)[0] == (f"A\n{average}, AUC 0.750 (95% CI 0.500-1.000)\n4 slices, 2 positive, 2 patients")
+    assert legend_texts(figure)[0] == (
+        f"A\n{average}, AUC 0.750 (95% CI 0.500-1.000)\n4 slices, 2 positive, 2 patients"
+    )
     assert figure.axes[0].lines[1].get_ydata()[0] == 0.5
     assert operating_points(figure) == [(1.0, pytest.approx(2 / 3))]
     assert operating_points(precision_recall_figure({"A": FOUR}, "hypodensity", 0.95)) == [], "nothing is positive"
