@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_curve, roc_curve
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_curve
 
 # Okabe and Ito's palette, told apart in every common form of colour blindness; line styles differ as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -107,7 +107,8 @@ def confusion_figure(test_sets: Mapping[str, ScoredSlices], marker: str, thresho
     names = [f"no {marker}", marker]
     grid = figure.subplots(1, max(len(test_sets), 1), squeeze=False)[0]
     for axes, (name, scored) in zip(grid, test_sets.items(), strict=True):
-        _draw_confusion(axes, confusion_matrix(scored.truth, scored.probabilities >= threshold, labels=[False, True]))
+        cell = 2 * scored.truth + (scored.probabilities >= threshold)  # row-major: true, then predicted
+        _draw_confusion(axes, np.bincount(cell, minlength=4).reshape(2, 2))
         axes.set_xticks([0, 1], names)
         axes.set_yticks([0, 1], names, rotation=90, va="center")
         axes.set(xlabel=f"predicted (threshold {threshold:g})", ylabel="true")
