@@ -49,7 +49,7 @@ def read_acquisition(path: Path, frame: int | None = None) -> dict[str, str | fl
         ImageReadError: the file is no DICOM file, or is damaged.
     """
     dataset = open_dicom(path, pixels=False)
-    with damage_refused(path, "an attribute of its acquisition is malformed; copy the file again from its source"):
+    with damage_refused(path, "an attribute of its acquisition is malformed", "Copy the file again from its source."):
         groups = list(_groups(dataset, frame or 0))
         texts = {name: str(_first(groups, keyword) or "").strip() for name, keyword in TEXT_ATTRIBUTES.items()}
         return {**texts, **{name: _number(_first(groups, keyword)) for name, keyword in NUMBER_ATTRIBUTES.items()}}

@@ -118,7 +118,7 @@ class SliceStore:
                     self._cache.store(name, self._decode(group))
             return () if claimed else None
         except ImageReadError as error:
-            return getattr(error, "faults", ()) or (f"{self._keys[self._rows_of[group][0]]}: {error}",)
+            return error.faults or (f"{self._keys[self._rows_of[group][0]]}: {error}",)
 
     def _arrays(self, group: int) -> Mapping[str, np.ndarray]:
         cached = self._cache.load(self._name(group))

@@ -53,17 +53,9 @@ class Refusal:
         return asdict(self)
 
 
-def refusal(path: str, message: str, files: int = 1, remedy: str = "") -> Refusal:
-    """A refusal from an error's message, whose last sentence is its remedy.
-
-    >>> refusal("a.dcm", "a.dcm: RescaleSlope is missing; the values are not HU. Export the original slice.").remedy
-    'Export the original slice.'
-    """
-    text = " ".join(message.removeprefix(f"{path}: ").split())
-    cut = max(text.rstrip(".").rfind(". "), text.rstrip(".").rfind("; "))
-    if remedy or cut < 0:
-        return Refusal(path, files, text, remedy or "Take it out of the folder.")
-    return Refusal(path, files, text[:cut], text[cut + 2 :])
+def refusal(path: str, fault: str, remedy: str = "", files: int = 1) -> Refusal:
+    """A refusal in one line each."""
+    return Refusal(path, files, " ".join(fault.split()), " ".join(remedy.split()) or "Take it out of the folder.")
 
 
 def printable(text: str) -> str:
@@ -79,8 +71,10 @@ def refuse_odd_name(path: Path, inside: str) -> None:
     """Raises ImageReadError when `inside`, the path below the source, cannot stand in a manifest."""
     if not inside.isprintable() or any(name != name.strip() for name in (inside, path.name)):
         raise ImageReadError(
-            f"{path}: its name holds control characters, blanks at an end, or bytes that are no UTF-8, which a "
-            "manifest cannot hold. Rename it."
+            path,
+            "its name holds control characters, blanks at an end, or bytes that are no UTF-8, which a "
+            "manifest cannot hold",
+            "Rename it.",
         )
 
 

@@ -118,7 +118,7 @@ def read_mask_volume(path: Path) -> MaskVolume:
     """
     array, affine = read_volume(path)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise ImageReadError(f"{path}: its affine is degenerate, so it lies nowhere. Export it with its geometry.")
+        raise ImageReadError(path, "its affine is degenerate, so it lies nowhere", "Export it with its geometry.")
     return MaskVolume(path, as_mask(array.reshape(volume_shape(array.shape)), path), affine)
 
 
@@ -139,7 +139,8 @@ def mask_of_picture(path: Path, frame: Frame) -> np.ndarray:
     values = read_array(path) if path.suffix.lower() == ".npy" else read_picture(path)
     if values.shape != frame.shape_rc:
         raise ImageReadError(
-            f"{path}: has shape {values.shape}, its slice {frame.shape_rc}. Export the mask in grey values and in the "
-            "slice's own rows and columns."
+            path,
+            f"has shape {values.shape}, its slice {frame.shape_rc}",
+            "Export the mask in grey values and in the slice's own rows and columns.",
         )
     return as_mask(values, path)

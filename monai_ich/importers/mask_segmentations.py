@@ -46,7 +46,7 @@ def masks_of_segmentation(path: Path, slices: Sequence[Slice], segment: str) -> 
     """
     dataset = open_dicom(path)
     _refuse_other_reference(dataset, slices, path)
-    with damage_refused(path, "a segment or its type is malformed; export the segmentation again"):
+    with damage_refused(path, "a segment or its type is malformed", "Export the segmentation again."):
         coding = _coding(dataset, _segment_numbers(dataset, path, segment), path)
         chosen = [frame for frame in describe_frames(dataset, path, "mask") if coding.holds(frame.number)]
         referenced = _referenced_instances(dataset)
@@ -66,8 +66,10 @@ def _refuse_other_reference(dataset: Dataset, slices: Sequence[Slice], path: Pat
     known = {one.frame_of_reference for one in slices} - {""}
     if own and known and own not in known:
         raise ImageReadError(
-            f"{path}: has another frame of reference than the series that it refers to, so positions in the two cannot "
-            "be compared. Export image and segmentation again, together."
+            path,
+            "has another frame of reference than the series that it refers to, so positions in the two "
+            "cannot be compared",
+            "Export image and segmentation again, together.",
         )
 
 
@@ -82,16 +84,18 @@ def _coding(dataset: Dataset, wanted: Sequence[int], path: Path) -> _Coding:
         return _Coding(lambda number: True, lambda values: np.isin(values, wanted))
     if kind not in ("BINARY", "FRACTIONAL"):
         raise ImageReadError(
-            f"{path}: has SegmentationType {kind or 'none'}; expected BINARY, FRACTIONAL or LABELMAP. "
-            "Export the segmentation as one of them."
+            path,
+            f"has SegmentationType {kind or 'none'}; expected BINARY, FRACTIONAL or LABELMAP",
+            "Export the segmentation as one of them.",
         )
     highest = 1
     if kind == "FRACTIONAL":
         highest = int(dataset.get("MaximumFractionalValue") or 0)
         if highest < 1:
             raise ImageReadError(
-                f"{path}: is fractional, but MaximumFractionalValue is missing, so what is half is unknown. "
-                "Export it as BINARY."
+                path,
+                "is fractional, but MaximumFractionalValue is missing, so what is half is unknown",
+                "Export it as BINARY.",
             )
     return _Coding(lambda number: _segment_of(dataset, number) in wanted, lambda values: values >= 0.5 * highest)
 
@@ -108,8 +112,9 @@ def _place(masks: Masks, frames: Sequence[Frame], source: Frame, values: np.ndar
             masks[number] = found if before is None else np.maximum(before, found)
             return
     raise ImageReadError(
-        f"{source.path}: frame {source.number} lies on the pixels of no slice of the series that it refers to. "
-        "Check that the segmentation was drawn on this series, and on its own grid."
+        source.path,
+        f"frame {source.number} lies on the pixels of no slice of the series that it refers to",
+        "Check that the segmentation was drawn on this series, and on its own grid.",
     )
 
 
@@ -130,7 +135,7 @@ def _segment_numbers(dataset: Dataset, path: Path, label: str) -> list[int]:
         return segments[label]
     what = f"no segment {label!r}" if label else f"{len(segments)} segments"
     raise ImageReadError(
-        f"{path}: holds {what}; it has {', '.join(map(repr, segments)) or 'none'}. Choose one by its label: --segment."
+        path, f"holds {what}; it has {', '.join(map(repr, segments)) or 'none'}", "Choose one by its label: --segment."
     )
 
 

@@ -46,8 +46,9 @@ def masks_of_volume(path: Path, frames: Sequence[Frame], exact_only: bool = Fals
     volume = read_mask_volume(path)
     if not any(volume.reaches(frame) for frame in frames):
         raise ImageReadError(
-            f"{path}: lies on none of the {len(frames)} slices of the series that it is named after. "
-            "Check that it was drawn on this series, and that the tool kept the position in the patient."
+            path,
+            f"lies on none of the {len(frames)} slices of the series that it is named after",
+            "Check that it was drawn on this series, and that the tool kept the position in the patient.",
         )
     notes: tuple[str, ...] = ()
     if not _is_exact(volume, frames) and (mended := _with_step_of(volume, frames)) is not None:
@@ -58,8 +59,10 @@ def masks_of_volume(path: Path, frames: Sequence[Frame], exact_only: bool = Fals
     if is_resampled:
         if exact_only:
             raise ImageReadError(
-                f"{path}: has another grid than the series, and by its name it may belong to several that share no "
-                "frame of reference. Name it after the Series Instance UID of the one that it was drawn on."
+                path,
+                "has another grid than the series, and by its name it may belong to several that share no frame "
+                "of reference",
+                "Name it after the Series Instance UID of the one that it was drawn on.",
             )
         _refuse_own_size(volume, frames)
         _refuse_small_overlap(volume, frames, sampled)
@@ -111,9 +114,10 @@ def _refuse_own_size(volume: MaskVolume, frames: Sequence[Frame]) -> None:
         worst = max(volume.offset_voxels(frame) for frame in frames)
         off = f"up to {worst:.2f} voxels off" if np.isfinite(worst) else "another step, direction or extent"
         raise ImageReadError(
-            f"{volume.path}: has as many voxels as the series, but they do not lie on its pixels ({off}), so its "
-            "affine was changed, and whether its content moved too is unknown; ITK drops the shear of a tilted series. "
-            "Give the mask the affine of the volume that it was drawn on, for instance with nibabel."
+            volume.path,
+            f"has as many voxels as the series, but they do not lie on its pixels ({off}), so its affine was "
+            "changed, and whether its content moved too is unknown; ITK drops the shear of a tilted series",
+            "Give the mask the affine of the volume that it was drawn on, for instance with nibabel.",
         )
 
 
@@ -126,9 +130,10 @@ def _refuse_small_overlap(volume: MaskVolume, frames: Sequence[Frame], sampled: 
     ]
     if len(areas) < LEAST_SLICES * len(frames) or min(areas) < LEAST_AREA:
         raise ImageReadError(
-            f"{volume.path}: has another grid than the series and overlaps it too little: it reaches {len(areas)} of "
-            f"{len(frames)} slices, and of one of them {min(areas):.0%} of the pixels. Check that it was drawn on this "
-            "series, and that the tool kept the position in the patient."
+            volume.path,
+            f"has another grid than the series and overlaps it too little: it reaches {len(areas)} of "
+            f"{len(frames)} slices, and of one of them {min(areas):.0%} of the pixels",
+            "Check that it was drawn on this series, and that the tool kept the position in the patient.",
         )
 
 
@@ -141,14 +146,16 @@ def _refuse_lost_haematoma(volume: MaskVolume, frames: Sequence[Frame], sampled:
     ]
     if cut:
         raise ImageReadError(
-            f"{volume.path}: ends within {len(cut)} slices of the series that its haematoma is in, so the rest of it "
-            "is unknown. Export the mask with the whole of the series."
+            volume.path,
+            f"ends within {len(cut)} slices of the series that its haematoma is in, so the rest of it is unknown",
+            "Export the mask with the whole of the series.",
         )
     inside = _is_inside(volume, frames)
     if len(inside) and inside.mean() < LEAST_HAEMATOMA:
         raise ImageReadError(
-            f"{volume.path}: {1 - inside.mean():.0%} of its haematoma lies outside the slices of the series. "
-            "Check that it was drawn on this series, and that the tool kept the position in the patient."
+            volume.path,
+            f"{1 - inside.mean():.0%} of its haematoma lies outside the slices of the series",
+            "Check that it was drawn on this series, and that the tool kept the position in the patient.",
         )
 
 
@@ -156,8 +163,9 @@ def _refuse_between_slices(volume: MaskVolume, frames: Sequence[Frame], sampled:
     """Raises ImageReadError when slices would be called free of blood only because they miss all of the haematoma."""
     if not any((values == 1).any() for values in sampled) and _is_inside(volume, frames).any():
         raise ImageReadError(
-            f"{volume.path}: its haematoma lies between the slices of the series, and on none of them. "
-            "Draw it on the slices themselves, or take the thinner series that it was drawn on."
+            volume.path,
+            "its haematoma lies between the slices of the series, and on none of them",
+            "Draw it on the slices themselves, or take the thinner series that it was drawn on.",
         )
 
 

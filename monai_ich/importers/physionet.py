@@ -135,13 +135,14 @@ def _convert(folder: Path, item: VolumeItem) -> None:
         mask = read_picture(drawn, "L") if drawn.exists() else np.zeros(grey.shape, np.uint8)
         if len({grey.shape, mask.shape, *(image.shape for image in images[:1])}) > 1:
             raise ImageReadError(
-                f"{brain / f'{number}.jpg'}: slice {grey.shape}, its mask {mask.shape} and the first slice differ in "
-                "size. Unpack the archive again."
+                brain / f"{number}.jpg",
+                f"slice {grey.shape}, its mask {mask.shape} and the first slice differ in size",
+                "Unpack the archive again.",
             )
         images.append(np.rint(grey / 255 * _WINDOW_WIDTH_HU + _WINDOW_LOW_HU).astype(np.int16))
         masks.append((mask > _JPEG_MASK_THRESHOLD).astype(np.uint8))
     if not images:
-        raise ImageReadError(f"{brain}: holds no <number>.jpg. Unpack the archive again.")
+        raise ImageReadError(brain, "holds no <number>.jpg", "Unpack the archive again.")
     affine = np.diag([-_NOMINAL_SPACING_MM[0], -_NOMINAL_SPACING_MM[1], _NOMINAL_SPACING_MM[2], 1.0])
     for path, slices in ((item.image, images), (item.mask, masks)):
         assert path is not None

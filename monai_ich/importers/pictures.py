@@ -41,7 +41,7 @@ def read_picture(path: Path, mode: str = "") -> np.ndarray:
             with Image.open(path) as image:
                 return np.asarray(image.convert(mode) if mode else image)
     except (*_READ_ERRORS, Image.DecompressionBombWarning) as error:
-        raise ImageReadError(f"{path}: cannot be decoded ({error}). Export it again.") from error
+        raise ImageReadError(path, f"cannot be decoded ({error})", "Export it again.") from error
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -54,7 +54,7 @@ def read_array(path: Path) -> np.ndarray:
         # mapped, not read: NumPy asks for as much memory as the header says before it looks at the file
         values = np.array(np.lib.format.open_memmap(path, mode="r"))
     except _READ_ERRORS as error:
-        raise ImageReadError(f"{path}: cannot be decoded ({error}). Export it again.") from error
+        raise ImageReadError(path, f"cannot be decoded ({error})", "Export it again.") from error
     if values.dtype.kind not in "biuf":
-        raise ImageReadError(f"{path}: holds {values.dtype}; expected numbers. Export it again.")
+        raise ImageReadError(path, f"holds {values.dtype}; expected numbers", "Export it again.")
     return values

@@ -12,9 +12,10 @@ from pathlib import Path
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
-from monai_ich.importers.item_records import printable
+from monai_ich.importers.item_records import Refusal, printable, refusal
 from monai_ich.importers.pseudonyms import Pseudonyms
 from monai_ich.reading.dicom_frames import DECODE_ERRORS
+from monai_ich.utils.errors import ImageReadError
 
 _NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "ResponsiblePerson")
 _NUMBERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "AdmissionID")
@@ -107,6 +108,23 @@ class Redactor:
             f"[{self.pseudonyms.token('path', part)}]" if identity is None or identity.is_in(part) else part
             for part in parts
         )
+
+    def refusal(
+        self, shown: str, error: ImageReadError, paths: Mapping[Path, str], identity: Identity | None, files: int = 1
+    ) -> Refusal:
+        """A refusal in the error's words, without what identifies the patient.
+
+        Args:
+            shown: the file or folder that is refused, as `path` shows it.
+            error: why.
+            paths: {path: as it is shown} of those that the error may mention.
+            identity: the patient.
+            files: how many are refused with it.
+        """
+        known = error.path is None or paths.get(error.path, shown) == shown
+        faults = f": {'; '.join(error.faults)}" if error.faults else ""
+        fault = f"{'' if known else f'{error.path}: '}{error.fault}{faults}"
+        return refusal(shown, *(self.message(text, paths, identity) for text in (fault, error.remedy)), files)
 
     def message(self, text: str, shown: Mapping[Path, str], identity: Identity | None) -> str:
         """The text with each path of `shown` replaced, and whatever else it holds of the identity removed."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from monai_ich.importers.item_records import Refusal, refusal, refuse_odd_name, state_of
+from monai_ich.importers.item_records import Refusal, refuse_odd_name, state_of
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
 from monai_ich.reading.dicom_frames import damage_refused, open_dicom, refuse_unless_ct
@@ -44,7 +44,7 @@ def names_in_header(dataset: Dataset, path: Path) -> Names:
     """
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
         if not str(dataset.get(keyword) or ""):
-            raise ImageReadError(f"{path}: {keyword} is missing, so it belongs to no series. Export the series again.")
+            raise ImageReadError(path, f"{keyword} is missing, so it belongs to no series", "Export the series again.")
     study = str(dataset.StudyInstanceUID)
     patient = str(dataset.get("PatientID") or "").strip() or f"patient of study {study}"
     return Names(patient, study, str(dataset.SeriesInstanceUID), str(dataset.get("SOPInstanceUID") or ""))
@@ -123,7 +123,7 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
             continue
         readable.append(path)
         try:
-            with damage_refused(path, "its header is malformed; copy the file again from its source"):
+            with damage_refused(path, "its header is malformed", "Copy the file again from its source."):
                 kind, entry = _describe(dataset, path, chunk)
         except ImageReadError as error:
             kind, entry = "refused", _refused(chunk.redactor, path, error, identity_of(dataset)).as_dict()
@@ -145,7 +145,7 @@ def _identity_of_files(paths: Sequence[Path]) -> Identity | None:
 
 def _refused(redactor: Redactor, path: Path, error: ImageReadError, identity: Identity | None) -> Refusal:
     shown = redactor.path(path, identity)
-    return refusal(shown, redactor.message(str(error), {path: shown}, identity))
+    return redactor.refusal(shown, error, {path: shown}, identity)
 
 
 def _describe(dataset: Dataset, path: Path, chunk: Chunk) -> tuple[str, dict[str, Any]]:
@@ -168,12 +168,13 @@ def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
         refuse_odd_name(path, inside)
         if is_volume(path):
             raise ImageReadError(
-                f"{path}: is a DICOM slice with the name of a volume, and would be read as one. Rename it to .dcm."
+                path, "is a DICOM slice with the name of a volume, and would be read as one", "Rename it to .dcm."
             )
     if is_shown and identity_of(dataset).is_in(f"{options.prefix}{inside}"):
         raise ImageReadError(
-            f"{path}: its path mentions the patient's name, number, date or UID, and a manifest with it would too; "
-            "give the files names of their own with --files link (no space needed) or --files copy."
+            path,
+            "its path mentions the patient's name, number, date or UID, and a manifest with it would too",
+            "Give the files names of their own with --files link (no space needed) or --files copy.",
         )
     token = redactor.pseudonyms.token
     return {
@@ -191,14 +192,17 @@ def _hospital(dataset: Dataset, path: Path, redactor: Redactor, options: ScanOpt
     folders = path.relative_to(redactor.source).parts[:-1]
     if len(folders) < options.hospital_level:
         raise ImageReadError(
-            f"{path}: lies in {len(folders)} folders below the source, so there is no hospital at level "
-            f"{options.hospital_level}. Move it into its hospital's folder, or choose another --hospital-level."
+            path,
+            f"lies in {len(folders)} folders below the source, so there is no hospital at level "
+            f"{options.hospital_level}",
+            "Move it into its hospital's folder, or choose another --hospital-level.",
         )
     hospital = folders[options.hospital_level - 1]
     if identity_of(dataset).is_in(hospital):
         raise ImageReadError(
-            f"{path}: the folder at level {options.hospital_level} names a patient, not a hospital. "
-            "Choose another --hospital-level."
+            path,
+            f"the folder at level {options.hospital_level} names a patient, not a hospital",
+            "Choose another --hospital-level.",
         )
     return hospital
 
@@ -208,19 +212,23 @@ def _refuse_unfit(dataset: Dataset, path: Path, options: ScanOptions) -> None:
     image_type = [str(part).upper() for part in dataset.get("ImageType") or ()]
     if dataset.SOPClassUID not in CT_STORAGE:
         raise ImageReadError(
-            f"{path}: is a {dataset.SOPClassUID.name}, not a CT image; secondary captures and the like may show names "
-            "and hold no HU. Export the original slices."
+            path,
+            f"is a {dataset.SOPClassUID.name}, not a CT image; secondary captures and the like may show names "
+            "and hold no HU",
+            "Export the original slices.",
         )
     refuse_unless_ct(dataset, path)
     if str(dataset.get("BurnedInAnnotation") or "").upper() == "YES" and not options.allow_burnt_in:
         raise ImageReadError(
-            f"{path}: says that text is burnt into its pixels (BurnedInAnnotation YES), which may name the patient. "
-            "Export the slices without annotation, or take them after looking with --allow-burnt-in."
+            path,
+            "says that text is burnt into its pixels (BurnedInAnnotation YES), which may name the patient",
+            "Export the slices without annotation, or take them after looking with --allow-burnt-in.",
         )
     if "DERIVED" in image_type[:1] and not options.allow_derived:
         raise ImageReadError(
-            f"{path}: is a derived image ({'/'.join(image_type)}), such as a reformat or a projection. Export the "
-            "original series, or take derived images after looking with --allow-derived."
+            path,
+            f"is a derived image ({'/'.join(image_type)}), such as a reformat or a projection",
+            "Export the original series, or take derived images after looking with --allow-derived.",
         )
 
 

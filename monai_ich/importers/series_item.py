@@ -14,9 +14,10 @@ from monai_ich.importers.item_records import Refusal, refusal, state_of
 from monai_ich.importers.mask_files import MaskFiles
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
 from monai_ich.reading.dicom_frames import open_dicom
+from monai_ich.reading.series import GAP_REMEDY
 from monai_ich.utils.errors import ImageReadError
 
-GAP_REMEDY = "Copy the missing slices, or accept uneven spacing with --allow-gaps."
+GAP_OPTION = "Copy the missing slices, or accept uneven spacing with --allow-gaps."
 
 
 @dataclass(frozen=True)
@@ -82,23 +83,22 @@ def refuse_file(item: SeriesItem, path: Path, error: ImageReadError) -> Refusal:
     try:
         identity = identity_of(open_dicom(path, pixels=False))
     except ImageReadError:
-        return refusal(item.redactor.path(path, None), "can no longer be read. Check the disk, and import again.")
+        return refusal(item.redactor.path(path, None), "can no longer be read", "Check the disk, and import again.")
     shown = item.redactor.path(path, identity)
-    return refusal(shown, item.redactor.message(str(error), {path: shown}, identity))
+    return item.redactor.refusal(shown, error, {path: shown}, identity)
 
 
 def refuse_series(item: SeriesItem, error: ImageReadError) -> Refusal:
     """A series that is no volume."""
     shown = {path: item.redactor.path(path, item.identity) for path in item.paths}
-    text = item.redactor.message(str(error), shown, item.identity)
     folder = item.redactor.path(item.paths[0].parent, item.identity) or "."
-    entry = refusal(folder, text, len(item.paths))
-    return replace(entry, remedy=GAP_REMEDY) if "allow_gaps" in entry.remedy else entry
+    entry = item.redactor.refusal(folder, error, shown, item.identity, len(item.paths))
+    return replace(entry, remedy=GAP_OPTION) if error.remedy == GAP_REMEDY else entry
 
 
-def refuse_mask(item: SeriesItem, path: Path, message: str) -> Refusal:
+def refuse_mask(item: SeriesItem, path: Path, error: ImageReadError) -> Refusal:
     """A mask file; it may be named after the patient too, and may lie outside the source."""
     token, identity = item.redactor.pseudonyms.token, item.identity
     parts = [f"[{token('path', part)}]" if identity.is_in(part) else part for part in path.parts[-2:]]
     shown = "mask " + "/".join(parts)
-    return refusal(shown, item.redactor.message(message, {path: shown}, identity))
+    return item.redactor.refusal(shown, error, {path: shown}, identity)

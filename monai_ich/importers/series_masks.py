@@ -29,13 +29,14 @@ def masks_of_series(item: SeriesItem, ordered: Sequence[Slice], refused: list[Re
         try:
             found.append((path, read()))
         except ImageReadError as error:
-            refused.append(refuse_mask(item, path, str(error)))
+            refused.append(refuse_mask(item, path, error))
     # what has to be resampled here was drawn on another series of the study
     found = [(path, placed) for path, placed in found if not placed.is_resampled] or found
     if len(found) > 1:
         for path, _ in found:
-            message = f"{len(found)} mask files lie on this series. Keep the one that is to be learned from."
-            refused.append(refuse_mask(item, path, message))
+            several = f"{len(found)} mask files lie on this series"
+            error = ImageReadError(path, several, "Keep the one that is to be learned from.")
+            refused.append(refuse_mask(item, path, error))
         found = []
     placed = found[0][1] if found else PlacedMasks([None] * len(frames))
     masks = placed.masks
@@ -46,7 +47,7 @@ def masks_of_series(item: SeriesItem, ordered: Sequence[Slice], refused: list[Re
         try:
             masks[number] = mask_of_picture(picture, frame)
         except ImageReadError as error:
-            refused.append(refuse_mask(item, picture, str(error)))
+            refused.append(refuse_mask(item, picture, error))
     return placed
 
 

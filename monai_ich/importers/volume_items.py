@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from monai_ich.importers.assembly import PROGRESS_FOLDER, Card, ImportedSlices, ImportResult, finish
-from monai_ich.importers.item_records import Records, Refusal, do_items, refusal, refuse_odd_name, state_of
+from monai_ich.importers.item_records import Records, Refusal, do_items, refuse_odd_name, state_of
 from monai_ich.importers.pseudonyms import PublishedNames
+from monai_ich.importers.redaction import Redactor
 from monai_ich.reading import read_slices
 from monai_ich.reading.geometry import find_reorientation, volume_shape
 from monai_ich.reading.volumes import read_volume
@@ -93,13 +94,14 @@ def read_volume_item(item: VolumeItem, convert: Callable[[VolumeItem], None] | N
         outside = sorted(number + 1 for number in item.slice_labels if not 0 <= number < count)
         if outside:
             raise ImageReadError(
-                f"{item.image}: has {count} slices, but the labels name slice {', '.join(map(str, outside))} (counted "
-                "from 1). Check that the table belongs to this release."
+                item.image,
+                f"has {count} slices, but the labels name slice {', '.join(map(str, outside))} (counted from 1)",
+                "Check that the table belongs to this release.",
             )
         masks = None if item.mask is None else _load_masks(item, count)
     except ImageReadError as error:
         shown = item.image.relative_to(item.root).as_posix()
-        entry = refusal(shown, str(error).replace(f"{item.root}/", ""))
+        entry = Redactor(PublishedNames(), item.root, is_public=True).refusal(shown, error, {item.image: shown}, None)
         return {"rows": [], "refused": [entry.as_dict()], "contradicting": 0}
     rows = [_row(item, number, None if masks is None else masks[number]) for number in range(count)]
     differ = sum(
@@ -120,8 +122,9 @@ def _load_masks(item: VolumeItem, count: int) -> np.ndarray:
     strange = sorted({int(value) for value in np.unique(values)} - {0, *item.mask_labels})
     if strange:
         raise ImageReadError(
-            f"{item.mask}: holds the classes {strange}; expected 0 and {sorted(item.mask_labels)}. "
-            "Check that the file belongs to this release."
+            item.mask,
+            f"holds the classes {strange}; expected 0 and {sorted(item.mask_labels)}",
+            "Check that the file belongs to this release.",
         )
     return values
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from monai_ich.utils.errors import PretrainedWeightsError, did_you_mean
+from monai_ich.utils.errors import PretrainedWeightsError, did_you_mean, first_line
 
 HUB_PREFIX = "hf://"
 
@@ -68,7 +68,7 @@ def _fetch(address: str) -> Path:
         return Path(hf_hub_download(f"{owner}/{repository}", filename, revision=revision or None))
     except (EntryNotFoundError, HFValidationError, OSError) as error:
         raise PretrainedWeightsError(
-            f"Could not fetch {address}: {str(error).splitlines()[0]} Without a network, copy the file here by other "
+            f"Could not fetch {address}: {first_line(error)} Without a network, copy the file here by other "
             "means and give its path instead."
         ) from error
 
@@ -88,7 +88,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         raise PretrainedWeightsError(
             f"Expected a .safetensors file or a PyTorch checkpoint of plain tensors, but {path} cannot be read as one "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no detail'}): "
+            f"({type(error).__name__}: {first_line(error)}): "
             "fetch or save it again, holding nothing but the state dict."
         ) from error
     tensors = _unwrap(content)

@@ -34,13 +34,15 @@ def choose_decoder(syntax: UID, path: Path) -> str:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
         raise ImageReadError(
-            f"{path}: its transfer syntax {syntax} ({UID(syntax).name}) holds no CT slice that can be decoded. "
-            "Export it as Explicit VR Little Endian (uncompressed)."
+            path,
+            f"its transfer syntax {syntax} ({UID(syntax).name}) holds no CT slice that can be decoded",
+            "Export it as Explicit VR Little Endian (uncompressed).",
         ) from error
     if decoder.is_available:
         return "pyjpegls" if "pyjpegls" in decoder.available_plugins else ""
     package = next((name for syntaxes, name in _PACKAGES if syntax in syntaxes), "")
     raise ImageReadError(
-        f"{path}: is compressed as {decoder.UID.name} ({syntax}), which nothing that is installed decodes. "
-        + (f"Install the package {package}: {EXTRA}." if package else "Export it uncompressed.")
+        path,
+        f"is compressed as {decoder.UID.name} ({syntax}), which nothing that is installed decodes",
+        f"Install the package {package}: {EXTRA}." if package else "Export it uncompressed.",
     )

@@ -81,20 +81,18 @@ class Frame:
 
 
 @contextlib.contextmanager
-def damage_refused(path: Path, what: str) -> Iterator[None]:
+def damage_refused(path: Path, fault: str, remedy: str) -> Iterator[None]:
     """Turns what pydicom raises on damaged attributes or pixels, often only when they are used, into ImageReadError.
 
     Args:
         path: of the file.
-        what: is wrong; and after a semicolon, what to do.
+        fault: what is wrong with it; what the library says is added.
+        remedy: what to do.
     """
     try:
         yield
     except DECODE_ERRORS as error:
-        fault, _, remedy = what.partition("; ")
-        raise ImageReadError(
-            f"{path}: {fault} ({cut(str(error) or type(error).__name__)}). {remedy[:1].upper()}{remedy[1:]}."
-        ) from error
+        raise ImageReadError(path, f"{fault} ({cut(str(error) or type(error).__name__)})", remedy) from error
 
 
 class _BoundedReader(io.BufferedReader):
@@ -123,7 +121,7 @@ def open_dicom(path: Path, pixels: bool = True) -> Dataset:
     Raises:
         ImageReadError: when the file is no DICOM, or is cut short within its header.
     """
-    with damage_refused(path, "cannot be parsed as DICOM; copy the file again from its source"):
+    with damage_refused(path, "cannot be parsed as DICOM", "Copy the file again from its source."):
         dataset = _parse(path, pixels)
         # a DICOMDIR, which every CD has, names its class in the file meta information alone
         if dataset.file_meta.get("MediaStorageSOPClassUID") == pydicom.uid.MediaStorageDirectoryStorage:
@@ -131,7 +129,7 @@ def open_dicom(path: Path, pixels: bool = True) -> Dataset:
         if "SOPClassUID" not in dataset and "MediaStorageSOPClassUID" in dataset.file_meta:
             # pydicom gives an empty data set when the file ends within an element
             raise ImageReadError(
-                f"{path}: is cut short or damaged within its data set. Copy the file again from its source."
+                path, "is cut short or damaged within its data set", "Copy the file again from its source."
             )
         return _known_encoding(dataset, path)
 
@@ -139,8 +137,9 @@ def open_dicom(path: Path, pixels: bool = True) -> Dataset:
 def _known_encoding(dataset: Dataset, path: Path) -> Dataset:
     if "SOPClassUID" not in dataset:
         raise ImageReadError(
-            f"{path}: is no DICOM file, and its name is not that of a volume; "
-            "expected DICOM, .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd."
+            path,
+            "is not a DICOM file, and its name is not that of a volume; expected DICOM, .nii, .nii.gz, .nrrd, .nhdr, "
+            ".mha or .mhd",
         )
     if "TransferSyntaxUID" not in dataset.file_meta:
         # A bare data set has no file meta information; pydicom found out how it is encoded, but decodes only by UID.
@@ -155,22 +154,24 @@ def refuse_unless_ct(dataset: Dataset, path: Path) -> None:
     modality = dataset.get("Modality", "")
     if modality != "CT":
         raise ImageReadError(
-            f"{path}: expected Modality CT, got {cut(str(modality or 'none'))}; take the file out of the list."
+            path, f"expected Modality CT, got {cut(str(modality or 'none'))}", "Take the file out of the list."
         )
     if "LOCALIZER" in (dataset.get("ImageType") or ()):
-        raise ImageReadError(f"{path}: is a localizer (scout view), not an axial slice; take it out of the list.")
+        raise ImageReadError(path, "is a localizer (scout view), not an axial slice", "Take it out of the list.")
     photometric = dataset.get("PhotometricInterpretation", "")
     if photometric != "MONOCHROME2":
         # Programs disagree whether MONOCHROME1 values are HU or inverted HU: refused rather than guessed.
         raise ImageReadError(
-            f"{path}: expected PhotometricInterpretation MONOCHROME2, got {cut(str(photometric or 'none'))}; "
-            "whether its values are HU cannot be known. Export the original CT slice."
+            path,
+            f"expected PhotometricInterpretation MONOCHROME2, got {cut(str(photometric or 'none'))}; whether "
+            "its values are HU cannot be known",
+            "Export the original CT slice.",
         )
-    with damage_refused(path, "what its values measure is malformed; export the original CT slice"):
+    with damage_refused(path, "what its values measure is malformed", "Export the original CT slice."):
         units = parametric_units(dataset)
     if units:
         raise ImageReadError(
-            f"{path}: is a map computed from CT, in {cut(', '.join(units))} and not in HU; take it out of the list."
+            path, f"is a map computed from CT, in {cut(', '.join(units))} and not in HU", "Take it out of the list."
         )
 
 
@@ -180,54 +181,58 @@ def describe_frames(dataset: Dataset, path: Path, kind: str) -> list[Frame]:
     Raises:
         ImageReadError: when the file is no CT, or an attribute that HU or geometry need is missing or malformed.
     """
-    with damage_refused(path, "an attribute that describes the image is malformed; export the original CT slice"):
+    with damage_refused(path, "an attribute that describes the image is malformed", "Export the original CT slice."):
         if kind == "image":
             refuse_unless_ct(dataset, path)
         count = int(dataset.get("NumberOfFrames") or 1)
         rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
         if min(count, rows, columns) < 1 or rows * columns > _MOST_PIXELS or count > _MOST_FRAMES:
             raise ImageReadError(
-                f"{path}: its header gives {count} frames of {rows} rows x {columns} columns, which no CT has. "
-                "Copy the file again from its source."
+                path,
+                f"its header gives {count} frames of {rows} rows x {columns} columns, which no CT has",
+                "Copy the file again from its source.",
             )
         refuse_too_many_voxels((count, rows, columns), path)
         return [_describe_frame(dataset, path, number, kind) for number in range(count)]
 
 
 def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str) -> Frame:
-    def required(keyword: str, remedy: str) -> object:
+    def required(keyword: str, why: str, remedy: str) -> object:
         value = find_attribute(dataset, number, keyword)
         if value is None:
-            raise ImageReadError(f"{path}: {keyword} is missing; {remedy}")
+            raise ImageReadError(path, f"{keyword} is missing; {why}", remedy)
         return value
 
-    no_geometry = "without it the orientation is unknown. Export the original slice, with its geometry."
-    orientation = np.array(required("ImageOrientationPatient", no_geometry), dtype=float)
-    spacing = np.array(required("PixelSpacing", no_geometry), dtype=float)
-    position = np.array(required("ImagePositionPatient", no_geometry), dtype=float)
+    no_geometry = "without it the orientation is unknown", "Export the original slice, with its geometry."
+    orientation = np.array(required("ImageOrientationPatient", *no_geometry), dtype=float)
+    spacing = np.array(required("PixelSpacing", *no_geometry), dtype=float)
+    position = np.array(required("ImagePositionPatient", *no_geometry), dtype=float)
     slope, intercept = 1.0, 0.0
     if kind == "image":
-        no_rescale = "without it the values are not HU. Export the original CT slice, not a secondary capture."
-        slope = float(required("RescaleSlope", no_rescale))  # type: ignore[arg-type]
-        intercept = float(required("RescaleIntercept", no_rescale))  # type: ignore[arg-type]
+        no_rescale = "without it the values are not HU", "Export the original CT slice, not a secondary capture."
+        slope = float(required("RescaleSlope", *no_rescale))  # type: ignore[arg-type]
+        intercept = float(required("RescaleIntercept", *no_rescale))  # type: ignore[arg-type]
         rescale_type = str(find_attribute(dataset, number, "RescaleType") or "")
         if rescale_type not in _RESCALE_TYPES:
-            raise ImageReadError(f"{path}: RescaleType is {rescale_type!r}, expected HU; export the CT numbers.")
+            raise ImageReadError(path, f"RescaleType is {rescale_type!r}, expected HU", "Export the CT numbers.")
     if orientation.shape != (6,) or spacing.shape != (2,) or position.shape != (3,) or not (spacing > 0).all():
-        raise ImageReadError(f"{path}: ImageOrientation, PixelSpacing or ImagePosition has the wrong number of values.")
+        raise ImageReadError(path, "ImageOrientation, PixelSpacing or ImagePosition has the wrong number of values")
     thickness_mm = float(find_attribute(dataset, number, "SliceThickness") or 1.0)  # type: ignore[arg-type]
     numbers = (*orientation, *spacing, *position, slope, intercept, thickness_mm)
     if not np.isfinite(numbers).all() or slope == 0 or thickness_mm < 0:
         raise ImageReadError(
-            f"{path}: a geometry or rescale attribute is no usable number (slope {slope}, intercept {intercept}, "
-            f"thickness {thickness_mm} mm, position {position.tolist()}). Export the original CT slice."
+            path,
+            f"a geometry or rescale attribute is no usable number (slope {slope}, intercept {intercept}, "
+            f"thickness {thickness_mm} mm, position {position.tolist()})",
+            "Export the original CT slice.",
         )
     row_direction, column_direction = orientation[:3], orientation[3:]
     products = (row_direction @ row_direction, column_direction @ column_direction, row_direction @ column_direction)
     if not np.allclose(products, (1, 1, 0), atol=_COSINE_TOLERANCE):
         raise ImageReadError(
-            f"{path}: ImageOrientationPatient {orientation.tolist()} is not a pair of unit vectors at a right angle. "
-            "Export the original slice, with its geometry."
+            path,
+            f"ImageOrientationPatient {orientation.tolist()} is not a pair of unit vectors at a right angle",
+            "Export the original slice, with its geometry.",
         )
     return Frame(
         path=path,
@@ -250,10 +255,11 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
         ImageReadError: when the pixel data are missing, cut short, damaged, or in colours, or no decoder is installed.
     """
     damaged = (
-        "its pixel data cannot be decoded; they are missing, cut short, damaged or of a kind that no decoder here "
-        "knows, so copy the file again, or export it as Explicit VR Little Endian (uncompressed)"
+        "its pixel data cannot be decoded",
+        "They are missing, cut short, damaged or of a kind that no decoder here knows, so copy the file again, or "
+        "export it as Explicit VR Little Endian (uncompressed).",
     )
-    with damage_refused(path, damaged):
+    with damage_refused(path, *damaged):
         count = int(dataset.get("NumberOfFrames") or 1)
         refuse_cut_fragments(dataset, path)
         refuse_other_length(dataset, path, count)
@@ -265,7 +271,7 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
         else:
             stored = np.stack([pixel_array(dataset, index=number, decoding_plugin=plugin) for number in numbers])
     if stored.ndim != 3:
-        raise ImageReadError(f"{path}: expected grey slices, got pixel data of shape {stored.shape}.")
+        raise ImageReadError(path, f"expected grey slices, got pixel data of shape {stored.shape}")
     return stored if count > 1 else np.repeat(stored, len(numbers), axis=0) if len(numbers) > 1 else stored
 
 

@@ -24,8 +24,9 @@ def refuse_cut_fragments(dataset: Dataset, path: Path) -> None:
         offset += 8 + struct.unpack_from("<I", data, offset + 4)[0]
     if offset > len(data):
         raise ImageReadError(
-            f"{path}: its compressed pixel data are cut short ({offset - len(data)} bytes are missing). "
-            "Copy the file again from its source."
+            path,
+            f"its compressed pixel data are cut short ({offset - len(data)} bytes are missing)",
+            "Copy the file again from its source.",
         )
 
 
@@ -43,6 +44,8 @@ def refuse_other_length(dataset: Dataset, path: Path, count: int) -> None:
     surplus = len(dataset.PixelData) - expected
     if not 0 <= surplus <= max(1, min(rows, columns) * pixel_bits // 8 - 1):
         raise ImageReadError(
-            f"{path}: holds {len(dataset.PixelData)} bytes of pixel data, but {count} frames of {rows} rows "
-            f"x {columns} columns at {pixel_bits} bits take {expected}. Copy the file again from its source."
+            path,
+            f"holds {len(dataset.PixelData)} bytes of pixel data, but {count} frames of {rows} rows x "
+            f"{columns} columns at {pixel_bits} bits take {expected}",
+            "Copy the file again from its source.",
         )

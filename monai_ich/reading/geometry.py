@@ -65,8 +65,10 @@ def find_reorientation(affine_ras_mm: np.ndarray, source: Path) -> Reorientation
     orientation = nib.orientations.io_orientation(affine_ras_mm) if usable else np.full((3, 2), np.nan)
     if np.isnan(orientation).any():  # nibabel finds no patient axis for an array axis that is all but degenerate
         raise ImageReadError(
-            f"{source}: its affine is degenerate ({affine_ras_mm.tolist()}), so left and right cannot be told apart; "
-            "expected a voxel-to-patient matrix. Export the file again with its geometry."
+            source,
+            f"its affine is degenerate ({affine_ras_mm.tolist()}), so left and right cannot be told apart; "
+            "expected a voxel-to-patient matrix",
+            "Export the file again with its geometry.",
         )
     stored_axis = {int(ras): axis for axis, (ras, _) in enumerate(orientation)}
     direction = {int(ras): sign for ras, sign in orientation}
@@ -145,7 +147,9 @@ def select_slices(indices: Sequence[int] | None, total: int, source: Path) -> tu
     outside = sorted({int(i) for i in indices if not 0 <= int(i) < total})
     if outside:
         raise ImageReadError(
-            f"{source}: slice {', '.join(map(str, outside))} was asked for, but the file holds slices 0 to {total - 1} "
-            "(counted from 0). Correct the slice index; a table that counts from 1 is off by one."
+            source,
+            f"slice {', '.join(map(str, outside))} was asked for, but the file holds slices 0 to {total - 1} "
+            "(counted from 0)",
+            "Correct the slice index; a table that counts from 1 is off by one.",
         )
     return tuple(int(i) for i in indices)

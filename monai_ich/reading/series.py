@@ -30,6 +30,8 @@ from monai_ich.utils.errors import FaultList, ImageReadError
 # Two slices nearer than this are the same slice, mm.
 SAME_POSITION_MM = 0.01
 
+GAP_REMEDY = "Copy the missing slices, or accept uneven spacing with allow_gaps=True."
+
 CT_STORAGE = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 
 
@@ -71,7 +73,7 @@ def _files_of(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.is_dir():
-        raise ImageReadError(f"{source}: no such file or folder. Correct the path.")
+        raise ImageReadError(source, "no such file or folder", "Correct the path.")
     paths = sorted(source.rglob("*"))
     # a link to nothing is a slice that somebody believes to be there
     return [path for path in paths if path.is_file() or (path.is_symlink() and not path.exists())]
@@ -93,7 +95,7 @@ def _group_by_series(files: Sequence[Path], strict: bool) -> dict[str, _Series]:
             if not strict and not _is_ct_slice(dataset, path):
                 continue
             frames = describe_frames(dataset, path, "image")
-            with damage_refused(path, "its series is malformed; export the original CT slice"):
+            with damage_refused(path, "its series is malformed", "Export the original CT slice."):
                 uid, number = str(dataset.get("SeriesInstanceUID", "")), str(dataset.get("SeriesNumber", "?"))
         except ImageReadError as error:
             faults.add(str(error))
@@ -107,31 +109,32 @@ def _group_by_series(files: Sequence[Path], strict: bool) -> dict[str, _Series]:
 
 def starts_like_dicom(path: Path) -> bool:
     """True after a DICOM preamble; files without one are read only when they are named `.dcm`."""
-    with damage_refused(path, "cannot be opened; correct its permissions"), path.open("rb") as file:
+    with damage_refused(path, "cannot be opened", "Correct its permissions."), path.open("rb") as file:
         return file.read(132)[128:] == b"DICM" or path.suffix.lower() == ".dcm"
 
 
 def _is_ct_slice(dataset: Dataset, path: Path) -> bool:
     """False for other objects of a CT study: reports, secondary captures, scout views, perfusion maps."""
-    with damage_refused(path, "its kind is malformed; export the original CT slice"):
+    with damage_refused(path, "its kind is malformed", "Export the original CT slice."):
         localizer = "LOCALIZER" in (dataset.get("ImageType") or ())
         return dataset.SOPClassUID in CT_STORAGE and not localizer and not parametric_units(dataset)
 
 
-def _choose_series(series: dict[str, _Series], source: object, series_uid: str | None) -> list[Frame]:
+def _choose_series(series: dict[str, _Series], source: Path | Sequence[Path], series_uid: str | None) -> list[Frame]:
+    where = source if isinstance(source, Path) else f"the list of {len(source)} files"
     if not series:
-        raise ImageReadError(
-            f"{source}: holds no axial CT slice in DICOM. Give a folder of CT slices, or a volume file."
-        )
+        raise ImageReadError(where, "holds no axial CT slice in DICOM", "Give a folder of CT slices, or a volume file.")
     known = "\n".join(
         f"  - {uid} (series number {entry.number}, {len(entry.frames)} slices)" for uid, entry in series.items()
     )
     if series_uid is None:
         if len(series) > 1:
-            raise ImageReadError(f"{source}: holds {len(series)} CT series; choose one by its series_uid:\n{known}")
+            raise ImageReadError(
+                where, f"holds {len(series)} CT series:\n{known}\nOne must be chosen", "Name it by its series_uid."
+            )
         series_uid = next(iter(series))
     if series_uid not in series:
-        raise ImageReadError(f"{source}: holds no CT series {series_uid}; it holds:\n{known}")
+        raise ImageReadError(where, f"holds no CT series {series_uid}; it holds:\n{known}\nOne of them is expected")
     return series[series_uid].frames
 
 
@@ -148,8 +151,9 @@ def sort_by_position(frames: Sequence[Frame]) -> list[Frame]:
     for one, other in itertools.pairwise(ordered):
         if float((other.position_lps_mm - one.position_lps_mm) @ normal) < SAME_POSITION_MM:
             raise ImageReadError(
-                f"{one.path} and {other.path}: two slices of the series lie at the same position "
-                f"{one.position_lps_mm.tolist()} mm. Remove the copy, or separate the acquisitions."
+                one.path,
+                f"it and {other.path} lie at the same position {one.position_lps_mm.tolist()} mm of one series",
+                "Remove the copy, or separate the acquisitions.",
             )
     return ordered
 
@@ -164,8 +168,9 @@ def refuse_gaps(frames: Sequence[Frame]) -> None:
     worst = int(np.argmax(np.abs(steps - usual)))
     if abs(steps[worst] - usual) > max(EVEN_SPACING_TOLERANCE_MM, 0.02 * usual):
         raise ImageReadError(
-            f"{frames[worst].path} and {frames[worst + 1].path}: lie {steps[worst]:.2f} mm apart where the series has "
-            f"{usual:.2f} mm. Copy the missing slices, or accept uneven spacing with allow_gaps=True."
+            frames[worst].path,
+            f"it and {frames[worst + 1].path} lie {steps[worst]:.2f} mm apart where the series has {usual:.2f} mm",
+            GAP_REMEDY,
         )
 
 

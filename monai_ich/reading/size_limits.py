@@ -37,7 +37,9 @@ def refuse_too_many_voxels(shape: Sequence[int], path: Path) -> None:
     count, most = math.prod(max(int(size), 0) for size in shape), most_voxels()
     if count > most:
         raise ImageReadError(
-            f"{path}: cannot be decoded: its header gives {tuple(map(int, shape))}, {count} voxels, and one volume may "
-            f"have {most}. Copy it again from its source; where it is right and memory is enough, set the environment "
-            f"variable {MOST_VOXELS_VARIABLE}."
+            path,
+            f"cannot be decoded: its header gives {tuple(map(int, shape))}, {count} voxels, and one volume "
+            f"may have {most}",
+            "Copy it again from its source; where it is right and memory is enough, set the environment variable "
+            f"{MOST_VOXELS_VARIABLE}.",
         )

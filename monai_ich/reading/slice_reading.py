@@ -47,7 +47,7 @@ def read_slices(path: Path, indices: Sequence[int] | None = None, kind: Kind = "
     """
     path = Path(path)
     if not path.is_file():
-        raise ImageReadError(f"{path}: no such file. Correct the path, or the dataset_dir that it is relative to.")
+        raise ImageReadError(path, "no such file", "Correct the path, or the dataset_dir that it is relative to.")
     if is_volume(path):
         return _read_volume_slices(path, indices, kind)
     dataset = open_dicom(path)
@@ -62,7 +62,7 @@ def decode_to_values(dataset: Dataset, frames: Sequence[Frame], kind: Kind) -> n
     stored = decode_frames(dataset, path, [frame.number for frame in frames])
     if kind == "mask":
         return as_mask(stored, path)
-    with damage_refused(path, "its pixel padding or bits are malformed; export the original CT slice"):
+    with damage_refused(path, "its pixel padding or bits are malformed", "Export the original CT slice."):
         return np.stack([to_hu(values, frame, dataset) for values, frame in zip(stored, frames, strict=True)])
 
 
@@ -133,9 +133,11 @@ def refuse_unless_axial(frame: Frame) -> None:
     if not is_axial(frame):
         plane = ("sagittal", "coronal")[int(np.argmax(np.abs(frame.normal)))]
         raise ImageReadError(
-            f"{frame.path}: is a {plane} slice (ImageOrientationPatient "
-            f"{[*frame.row_direction.round(3).tolist(), *frame.column_direction.round(3).tolist()]}); expected axial "
-            "slices, a tilted gantry included. Take the axial series of the study."
+            frame.path,
+            f"is a {plane} slice (ImageOrientationPatient "
+            f"{[*frame.row_direction.round(3).tolist(), *frame.column_direction.round(3).tolist()]}); "
+            "expected axial slices, a tilted gantry included",
+            "Take the axial series of the study.",
         )
 
 
@@ -149,8 +151,10 @@ def refuse_unless_alike(frames: Sequence[Frame]) -> None:
         same_spacing = np.allclose(frame.spacing_mm_rc, first.spacing_mm_rc, rtol=1e-3)
         if not (same_plane and same_spacing and frame.shape_rc == first.shape_rc):
             raise ImageReadError(
-                f"{frame.path} (frame {frame.number}) and {first.path}: differ in size, orientation or pixel spacing, "
-                "so they are not slices of one volume. Separate them."
+                frame.path,
+                f"its frame {frame.number} and {first.path} differ in size, orientation or pixel spacing, so they are "
+                "not slices of one volume",
+                "Separate them.",
             )
 
 
@@ -173,7 +177,7 @@ def _read_volume_slices(path: Path, indices: Sequence[int] | None, kind: Kind) -
 def _as_hu(values: np.ndarray, path: Path) -> np.ndarray:
     hu = np.array(values, dtype=np.float32, order="C")
     if not np.isfinite(hu).all():
-        raise ImageReadError(f"{path}: holds values that are no numbers (NaN or infinite); expected HU. Replace them.")
+        raise ImageReadError(path, "holds values that are no numbers (NaN or infinite); expected HU", "Replace them.")
     return np.maximum(hu, np.float32(LOWEST_HU), out=hu)
 
 
@@ -184,7 +188,8 @@ def as_mask(values: np.ndarray, path: Path) -> np.ndarray:
         fractional = values.dtype.kind == "f" and not np.allclose(values, np.rint(values), atol=1e-3)
         if lowest < 0 or fractional or not np.isfinite(values).all():
             raise ImageReadError(
-                f"{path}: expected a mask with whole labels from 0 up, got values from {lowest} to {values.max()}. "
-                "Check that image and mask are not exchanged, and threshold probabilities first."
+                path,
+                f"expected a mask with whole labels from 0 up, got values from {lowest} to {values.max()}",
+                "Check that image and mask are not exchanged, and threshold probabilities first.",
             )
     return np.ascontiguousarray(values > 0.5).view(np.uint8)

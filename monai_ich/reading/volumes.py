@@ -60,8 +60,9 @@ def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
         array, affine = reader(path)
     except _READ_ERRORS as error:
         raise ImageReadError(
-            f"{path}: cannot be decoded ({cut(str(error))}); the file is damaged or not what its name says. "
-            "Copy it again from its source."
+            path,
+            f"cannot be decoded ({cut(str(error))}); the file is damaged or not what its name says",
+            "Copy it again from its source.",
         ) from error
     if (
         array.ndim < 2
@@ -70,8 +71,9 @@ def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
         or array.dtype.kind not in "biuf"
     ):
         raise ImageReadError(
-            f"{path}: expected one grey value a voxel in 2 or 3 dimensions, got shape {array.shape} of {array.dtype}. "
-            "Export one time point, without colours."
+            path,
+            f"expected one grey value a voxel in 2 or 3 dimensions, got shape {array.shape} of {array.dtype}",
+            "Export one time point, without colours.",
         )
     return array, affine
 
@@ -81,8 +83,9 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     image = _open_nifti(path)
     if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
         raise ImageReadError(
-            f"{path}: neither sform nor qform is set, so left and right cannot be told apart. "
-            "Set the affine, for instance with nibabel's image.set_sform(affine, code=1)."
+            path,
+            "neither sform nor qform is set, so left and right cannot be told apart",
+            "Set the affine, for instance with nibabel's image.set_sform(affine, code=1).",
         )
     return np.asanyarray(image.dataobj), np.asarray(image.affine, dtype=float)
 
@@ -113,8 +116,9 @@ def _refuse_lying_nifti(header: nib.Nifti1Header, path: Path, packed: int) -> in
     needed = max(offset, 0) + math.prod(map(int, shape)) * header.get_data_dtype().itemsize
     if needed > path.stat().st_size * packed or offset > _MOST_BESIDE_VOXELS:
         raise ImageReadError(
-            f"{path}: cannot be decoded: its header gives {shape} voxels, {needed} bytes in all, more than the file "
-            "can hold. Copy it again from its source."
+            path,
+            f"cannot be decoded: its header gives {shape} voxels, {needed} bytes in all, more than the file can hold",
+            "Copy it again from its source.",
         )
     return needed
 
@@ -124,8 +128,9 @@ def _read_unpacked(stream: BinaryIO, count: int, path: Path) -> bytes:
     content = stream.read(max(count, 0))
     if len(stream.read(_MOST_BESIDE_VOXELS + 1)) > _MOST_BESIDE_VOXELS:
         raise ImageReadError(
-            f"{path}: cannot be decoded: it unpacks to far more than the {count} bytes that its header gives. "
-            "Copy it again from its source."
+            path,
+            f"cannot be decoded: it unpacks to far more than the {count} bytes that its header gives",
+            "Copy it again from its source.",
         )
     return content
 
@@ -135,7 +140,7 @@ def _refuse_lying_header(path: Path) -> None:
     voxels = voxel_file(path)
     header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
     if header is None:
-        raise ImageReadError(f"{path}: cannot be decoded: is not what its name says. Copy it again from its source.")
+        raise ImageReadError(path, "cannot be decoded: is not what its name says", "Copy it again from its source.")
     header.SetFileName(str(path))
     header.ReadImageInformation()
     shape = [header.GetDimensions(axis) for axis in range(header.GetNumberOfDimensions())]

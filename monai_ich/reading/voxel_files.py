@@ -38,15 +38,17 @@ class VoxelFile:
         A surplus shows that the header is another's, or its size wrong by a column: the picture would be sheared.
         """
         held = self.path.stat().st_size
-        gives = f"{header}: cannot be decoded: its header gives {shape} voxels"
+        gives = f"cannot be decoded: its header gives {shape} voxels"
         if self.is_raw and self.is_detached and self.skipped is not None and held != needed + self.skipped:
             raise ImageReadError(
-                f"{gives}, {needed} bytes after {self.skipped}, but its data file {self.path.name} holds {held} bytes. "
-                "Copy both again from their source."
+                header,
+                f"{gives}, {needed} bytes after {self.skipped}, but its data file {self.path.name} holds {held} bytes",
+                "Copy both again from their source.",
             )
         if needed > held * (1 if self.is_raw else MOST_PACKED):
             where = f"its data file {self.path.name}" if self.is_detached else "the file"
-            raise ImageReadError(f"{gives}, {needed} bytes, more than {where} can hold. Copy it again from its source.")
+            fault = f"{gives}, {needed} bytes, more than {where} can hold"
+            raise ImageReadError(header, fault, "Copy it again from its source.")
 
 
 def voxel_file(header: Path) -> VoxelFile:
@@ -83,12 +85,12 @@ def _beside(header: Path, name: str) -> Path:
     """The data file that a header names; raises ImageReadError when it names several, or what is no file."""
     if "%" in name or name.split()[:1] == ["LIST"]:
         raise ImageReadError(
-            f"{header}: its voxels lie in several files ({name[:60]!r}); expected one. Save it again as .nii.gz."
+            header, f"its voxels lie in several files ({name[:60]!r}); expected one", "Save it again as .nii.gz."
         )
     path = header.parent / name
     if "\0" in name or not path.is_file():
         raise ImageReadError(
-            f"{header}: names the data file {name[:120]!r}, and there is no such file. Copy it beside the header."
+            header, f"names the data file {name[:120]!r}, and there is no such file", "Copy it beside the header."
         )
     return path
 
@@ -119,5 +121,5 @@ def _lines(header: Path) -> Iterator[str]:
         while line := stream.readline(left):
             left -= len(line)
             if left <= 0:
-                raise ImageReadError(f"{header}: cannot be decoded: its header does not end. Copy it again.")
+                raise ImageReadError(header, "cannot be decoded: its header does not end", "Copy it again.")
             yield line.decode("utf-8", errors="surrogateescape").strip()

@@ -248,7 +248,7 @@ def _check_configs(runs: Sequence[PlannedRun]) -> None:
         try:
             check_config(run.config, ConfigParser.load_config_file(run.files[0]))
         except ConfigurationError as error:
-            for fault in str(error).split("\n  - ")[1:]:
+            for fault in error.faults:
                 rows_of.setdefault(fault, []).append(run.row.name)
     faults = FaultList("The configuration has faults; nothing was started.")
     for fault, names in rows_of.items():

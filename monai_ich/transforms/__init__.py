@@ -2,7 +2,7 @@
 """Floor 2: reading CT slices in one orientation, HU window, resizing, joint augmentation."""
 
 from monai_ich.transforms.intensity import HUWindowd, shown_window_hu, window_bounds_hu
-from monai_ich.transforms.loading import LoadSlicesd, SliceGroupError
+from monai_ich.transforms.loading import LoadSlicesd
 from monai_ich.transforms.resizing import FitSquared, SourceVolume, check_image_size, to_source_geometry
 from monai_ich.transforms.right_angle import RandRightAngleFlipd, rotate_and_flip
 from monai_ich.transforms.rotation import RandSmallRotationd, rotation_grid
@@ -14,7 +14,6 @@ __all__ = [
     "LoadSlicesd",
     "RandRightAngleFlipd",
     "RandSmallRotationd",
-    "SliceGroupError",
     "SourceVolume",
     "check_image_size",
     "is_sheared",

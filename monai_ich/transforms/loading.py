@@ -21,12 +21,6 @@ from monai_ich.utils.keys import Key
 SliceReference = tuple[Path | str, int | None]
 
 
-class SliceGroupError(ImageReadError):
-    """Slices of one group cannot be read; `faults` holds one line for each."""
-
-    faults: tuple[str, ...] = ()
-
-
 class LoadSlicesd(MapTransform):
     """Reads a group of slices of one study: image float32 HU (N,H,W), mask uint8 (N,H,W), in canonical orientation.
 
@@ -52,12 +46,12 @@ class LoadSlicesd(MapTransform):
         """The item with arrays in place of references.
 
         Raises:
-            SliceGroupError: (an ImageReadError) listing every slice of the group that cannot be used.
+            ImageReadError: its `faults` name every slice of the group that cannot be used.
         """
         item = dict(data)
         image_key, mask_key = self.keys[0], self.keys[-1] if len(self.keys) == 2 else None
         if image_key not in item:
-            raise ImageReadError(f"the item has no {str(image_key)!r}; it has {sorted(map(str, item))}")
+            raise ImageReadError(None, f"the item has no {str(image_key)!r}; it has {sorted(map(str, item))}")
         names = item.get(Key.KEY)
         images = _read_group(item[image_key], "image", names)
         if mask_key in item:
@@ -121,7 +115,7 @@ def _read_file(path: Path, indices: Sequence[int | None], kind: Kind) -> SliceSt
         return read_slices(path, [int(i) for i in indices if i is not None], kind)
     stack = read_slices(path, None, kind)
     if len(stack.pixels) != 1:
-        raise ImageReadError(f"{path}: holds {len(stack.pixels)} slices, but no slice index is given; give one.")
+        raise ImageReadError(path, f"holds {len(stack.pixels)} slices, but no slice index is given", "Give one.")
     times = len(indices)
     if times == 1:
         return stack
@@ -174,8 +168,4 @@ def _raise_faults(faults: Sequence[str]) -> None:
     collected = FaultList("slices of one study cannot be used")
     for fault in faults:
         collected.add(fault)
-    try:
-        collected.raise_if_any(SliceGroupError)
-    except SliceGroupError as error:
-        error.faults = tuple(faults)
-        raise
+    collected.raise_if_any(ImageReadError)

@@ -5,10 +5,35 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class MonaiIchError(Exception):
-    """Base of every error that is the user's to mend; the command line shows its message without a traceback."""
+    """Base of every error that is the user's to mend; the command line shows its message without a traceback.
+
+    Programs read the fields, people read `str(error)`. Nothing takes a message apart. An error keeps its fields when a
+    worker process sends it back.
+
+    Attributes:
+        headline: the message, or, where there are several faults, the line above them.
+        faults: one text each, where several faults were found; all of them, also those that the message only counts.
+    """
+
+    def __init__(self, headline: str = "", faults: Iterable[str] = (), most: int = 20) -> None:
+        """`most` faults at most are spelled out in the message, the rest are counted."""
+        self.headline, self.faults, self.most = headline, tuple(faults), most
+        super().__init__(headline, self.faults, most)  # what unpickling calls `__init__` with
+
+    @classmethod
+    def listing(cls, headline: str, faults: Iterable[str], most: int) -> MonaiIchError:
+        """An error of this class with several faults."""
+        return cls(headline, faults, most)
+
+    def __str__(self) -> str:
+        lines = [self.headline, *(f"  - {fault}" for fault in self.faults[: self.most])]
+        if len(self.faults) > self.most:
+            lines.append(f"  ... and {len(self.faults) - self.most} more")
+        return "\n".join(lines)
 
 
 class ConfigurationError(MonaiIchError):
@@ -20,7 +45,33 @@ class ManifestError(MonaiIchError):
 
 
 class ImageReadError(MonaiIchError):
-    """An image or mask file is missing, unreadable, or not a CT in HU."""
+    """An image or mask file is missing, unreadable, or not a CT in HU.
+
+    Attributes:
+        path: the file; None where the error lists the faults of several.
+        fault: what is wrong with it, without its path and without a full stop.
+        remedy: what to do, a sentence; "" where `fault` says it all.
+
+    >>> str(ImageReadError("a.dcm", "RescaleSlope is missing", "Export the original slice."))
+    'a.dcm: RescaleSlope is missing. Export the original slice.'
+    """
+
+    def __init__(
+        self,
+        path: Path | str | None,
+        fault: str,
+        remedy: str = "",
+        faults: Iterable[str] = (),
+        most: int = 20,
+    ) -> None:
+        headline = fault if path is None else f"{path}: {fault}. {remedy}".rstrip()
+        super().__init__(headline, faults, most)
+        self.path, self.fault, self.remedy = None if path is None else Path(path), fault, remedy
+        self.args = (path, fault, remedy, self.faults, most)
+
+    @classmethod
+    def listing(cls, headline: str, faults: Iterable[str], most: int) -> MonaiIchError:
+        return cls(None, headline, faults=faults, most=most)
 
 
 class CacheError(MonaiIchError):
@@ -59,6 +110,15 @@ def cut(text: str, longest: int = 400) -> str:
     'too...'
     """
     return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library's error says, or its class where it says nothing.
+
+    >>> first_line(OSError("no such host\\nTraceback ...")), first_line(EOFError())
+    ('no such host', 'EOFError')
+    """
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
@@ -105,7 +165,4 @@ class FaultList:
         """Raises `error` with every collected fault; does nothing when there are none."""
         if not self.faults:
             return
-        shown = [f"  - {fault}" for fault in self.faults[: self.most]]
-        if len(self.faults) > self.most:
-            shown.append(f"  ... and {len(self.faults) - self.most} more")
-        raise error("\n".join([self.headline, *shown]))
+        raise error.listing(self.headline, self.faults, self.most)

@@ -32,7 +32,7 @@ class LoadStub(Transform):
                 if reference is not None:
                     path, index = reference
                     if not path.is_file() or path.name == FAULTY:
-                        raise ImageReadError(f"{path}: cannot be read")
+                        raise ImageReadError(path, "cannot be read")
                     type(self).decoded.append(path.name)
                     stored = np.asarray(nib.load(path).dataobj)
                     values = stored if index is None else stored[..., index]

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """Awkward DICOM files, each with the HU that it must give or the words of its refusal; writes the table of the docs.
 
-python tests/transforms/awkward_files.py > docs/awkward_dicom.md
+python tests/reading/awkward_files.py > docs/awkward_dicom.md
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def test_a_file_that_is_not_installed_is_named() -> None:
 
 def test_the_table_is_up_to_date() -> None:
     assert DOCUMENT.read_text(encoding="utf-8") == table(), (
-        "write it again: python tests/transforms/awkward_files.py > docs/awkward_dicom.md"
+        "write it again: python tests/reading/awkward_files.py > docs/awkward_dicom.md"
     )
 
 

@@ -105,7 +105,7 @@ def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(ImageReadError, match=r"empty\.dcm: "):
         read_slices(tmp_path / "empty.dcm")
     (tmp_path / "notes.txt").write_text("not an image at all, but long enough to look at" * 10)
-    with pytest.raises(ImageReadError, match=r"notes\.txt: (is no DICOM file|cannot be parsed)"):
+    with pytest.raises(ImageReadError, match=r"notes\.txt: (is not a DICOM file|cannot be parsed)"):
         read_slices(tmp_path / "notes.txt")
 
 

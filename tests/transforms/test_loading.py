@@ -19,7 +19,6 @@ from monai_ich.transforms import (
     FitSquared,
     HUWindowd,
     LoadSlicesd,
-    SliceGroupError,
     to_source_geometry,
     window_bounds_hu,
 )
@@ -61,7 +60,7 @@ def test_faults_of_a_group_are_named_together(
 ) -> None:
     image = write_nifti(tmp_path / "i.nii", ct_object.hu)
     item = {"image": [(image, 0), (tmp_path / "gone.dcm", None), (image, 9)], "key": ["a", "b", "c"]}
-    with pytest.raises(SliceGroupError) as caught:
+    with pytest.raises(ImageReadError) as caught:
         LoadSlicesd()(item)
     assert len(caught.value.faults) == 2
     assert "a and 1 more: " in str(caught.value)
