@@ -77,7 +77,7 @@ class Environment:
     def run(self, *command: str, fails_with: str = "", folder: Path | None = None) -> str:
         """As `python`, with any program."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MLFLOW"))}
-        environment = {**kept, "PYTHONNOUSERSITE": "1", "COLUMNS": "1000"}
+        environment = {**kept, "PYTHONNOUSERSITE": "1", "COLUMNS": "200"}
         done = subprocess.run(
             command,
             cwd=folder or self.folder,
