@@ -77,7 +77,7 @@ class Environment:
     def run(self, *command: str, fails_with: str = "", folder: Path | None = None) -> str:
         """As `python`, with any program."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MLFLOW"))}
-        environment = {**kept, "PYTHONNOUSERSITE": "1", "COLUMNS": "1000"}
+        environment = {**kept, "PYTHONNOUSERSITE": "1", "COLUMNS": "200"}
         done = subprocess.run(
             command,
             cwd=folder or self.folder,
@@ -170,11 +170,17 @@ def check_docs(extra: Environment, base: Environment) -> None:
     extra.python("-m", "mkdocs", "--version")
 
 
+def check_mutation(extra: Environment, base: Environment) -> None:
+    """The mutation tool starts."""
+    extra.python("-m", "mutmut", "--version")
+
+
 # What is run with each extra of setup.cfg: the environment with that extra, and the one without any.
 CHECKS: dict[str, Callable[[Environment, Environment], None]] = {
     "decoders": check_decoders,
     "docs": check_docs,
     "export": check_export,
+    "mutation": check_mutation,
     "test": check_test,
 }
 
