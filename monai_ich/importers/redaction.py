@@ -124,7 +124,8 @@ class Redactor:
         known = error.path is None or paths.get(error.path, shown) == shown
         faults = f": {'; '.join(error.faults)}" if error.faults else ""
         fault = f"{'' if known else f'{error.path}: '}{error.fault}{faults}"
-        return refusal(shown, *(self.message(text, paths, identity) for text in (fault, error.remedy)), files)
+        said, remedy = (self.message(text, paths, identity) for text in (fault, error.remedy))
+        return refusal(shown, said, remedy, files)
 
     def message(self, text: str, shown: Mapping[Path, str], identity: Identity | None) -> str:
         """The text with each path of `shown` replaced, and whatever else it holds of the identity removed."""
