@@ -121,11 +121,10 @@ class Redactor:
             identity: the patient.
             files: how many are refused with it.
         """
-        known = error.path is None or paths.get(error.path, shown) == shown
+        where = "" if error.path is None or paths.get(error.path) == shown else f"{error.path}: "
         faults = f": {'; '.join(error.faults)}" if error.faults else ""
-        fault = f"{'' if known else f'{error.path}: '}{error.fault}{faults}"
-        said, remedy = (self.message(text, paths, identity) for text in (fault, error.remedy))
-        return refusal(shown, said, remedy, files)
+        fault = self.message(f"{where}{error.fault}{faults}", paths, identity)
+        return refusal(shown, fault, self.message(error.remedy, paths, identity), files)
 
     def message(self, text: str, shown: Mapping[Path, str], identity: Identity | None) -> str:
         """The text with each path of `shown` replaced, and whatever else it holds of the identity removed."""

@@ -35,8 +35,8 @@ def masks_of_series(item: SeriesItem, ordered: Sequence[Slice], refused: list[Re
     if len(found) > 1:
         for path, _ in found:
             several = f"{len(found)} mask files lie on this series"
-            remedy = "Keep the one that is to be learned from."
-            refused.append(refuse_mask(item, path, ImageReadError(path, several, remedy)))
+            one_of_them = ImageReadError(path, several, "Keep the one that is to be learned from.")
+            refused.append(refuse_mask(item, path, one_of_them))
         found = []
     placed = found[0][1] if found else PlacedMasks([None] * len(frames))
     masks = placed.masks
