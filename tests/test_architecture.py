@@ -86,6 +86,21 @@ def test_no_room_holds_more_than_its_share() -> None:
     assert most <= 0.15 * lines.total(), f"{room} holds {most} of {lines.total()} lines"
 
 
+RUN_FILES = {"best.pt", "last.pt", "results.json", "provenance.json", "mlflow.json", "models/best.pt", "models/last.pt"}
+
+
+def test_one_module_names_the_files_of_a_run() -> None:
+    literals = {
+        file.relative_to(PACKAGE).as_posix(): {
+            node.value
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant)
+        }
+        for file in PACKAGE.rglob("*.py")
+    }
+    assert [file for file, texts in literals.items() if texts & RUN_FILES] == ["utils/run_files.py"]
+
+
 def test_every_room_can_be_named_in_a_config() -> None:
     for name in monai_ich.ROOMS:
         assert getattr(monai_ich, name).__doc__

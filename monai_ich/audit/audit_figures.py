@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from monai_ich.visualize.result_figures import COLOURS
+from monai_ich.visualize import COLOURS
 
 
 def pairs_figure(pairs: Sequence[tuple[np.ndarray, np.ndarray]], titles: Sequence[tuple[str, str]]) -> Figure:

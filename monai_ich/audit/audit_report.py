@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from monai_ich.audit.findings import Finding, Severity, worst
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_file, replace_json
 from monai_ich.utils.templates import render
+from monai_ich.visualize import figure_bytes
 
 FORMAT = 1
 
@@ -120,6 +120,4 @@ def as_html(report: AuditReport) -> str:
 
 def _png_text(figure: Figure) -> str:
     """A figure's PNG in base64."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=90)
-    return base64.b64encode(stream.getvalue()).decode()
+    return base64.b64encode(figure_bytes(figure, dpi=90)).decode()

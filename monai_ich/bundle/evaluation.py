@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from monai.data import DataLoader
@@ -20,18 +21,20 @@ from rich.table import Column, Table
 from monai_ich.data import ShardSampler, SliceDataset, SliceStore, test_splits
 from monai_ich.engines import per_process_batch_size, prepare_multitask_batch, rank, world_size
 from monai_ich.handlers import MLflowTracker, PredictionMetrics
-from monai_ich.metrics import PredictionTable, haematoma_probability
+from monai_ich.metrics import PatientBootstrap, PredictionTable, align_predictions
+from monai_ich.metrics.prediction_table import LABEL, PROBABILITY
 from monai_ich.networks import load_weights
+from monai_ich.prediction.result_panel import PANEL_SLICES, result_panel
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_json
+from monai_ich.utils.keys import Key
 from monai_ich.utils.run_files import RunDirectory
-from monai_ich.visualize import confusion_figure, panel_figure, precision_recall_figure, roc_figure
+from monai_ich.visualize import ScoredSlices, confusion_figure, precision_recall_figure, roc_figure, save_figure
 
 # A column of the final table, and the metric that it shows.
 REPORTED = {"n": "n", "positive": "n_positive", "acc": "acc", "prec": "precision", "rec": "recall", "macro-F1": "f1"}
 REPORTED |= {"AUC": "auc", "IoU": "iou", "false alarms": "false_alarms"}
-PANEL_SLICES = 6
 
 
 def test_datasets(slices: SliceStore, markers: Sequence[str]) -> dict[str, SliceDataset]:
@@ -66,9 +69,9 @@ class Evaluation:
         batch_size: slices at once, over all processes.
         num_workers: loader processes.
         tracker: gets the metrics and figures.
-        output: gets `predictions/`, `figures/` and `results.json`.
+        output: gets `predictions/`, `figures/` (each as PNG and PDF) and `results.json`.
         checkpoint: the weights to evaluate.
-        pictures: further figures, each a function of this evaluation that returns {file name: figure}.
+        pictures: further figures, each a function of this evaluation that returns {name without suffix: figure}.
     """
 
     network: torch.nn.Module
@@ -122,50 +125,53 @@ class Evaluation:
 
     def _write(self, epoch: int) -> None:
         for name, table in self.tables.items():
-            self.tracker.log_artifact(table.to_csv(self.output.predictions / f"{name}.csv"), "predictions")
+            self.tracker.log_artifact(
+                table.to_csv(self.output.predictions / f"{name}.csv"), self.output.predictions.name
+            )
             self.tracker.log_metrics({f"{name}_{metric}": v for metric, v in self.results[name].items()}, step=epoch)
         for name, figure in self._figures().items():
-            path = self.output.figures / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=150)
-            self.tracker.log_artifact(path, "figures")
+            self.tracker.log_artifact(
+                save_figure(figure, self.output.figures / f"{name}.png"), self.output.figures.name
+            )
         content = {"epoch": epoch, "threshold": self.threshold, "metrics": self.results}
         # last of all: its presence says that the run is complete
         replace_json(self.output.results, content)
         self.tracker.log_artifact(self.output.results)
 
-    def _figures(self) -> dict[str, Any]:
-        figures: dict[str, Any] = {}
-        for column, marker in enumerate(self.markers if next(iter(self.tables.values())).markers else ()):
-            curves = {n: (t.labels()[:, column], t.probabilities()[:, column]) for n, t in self.tables.items()}
-            figures[f"roc_{marker}.png"] = roc_figure(curves)
-            figures[f"precision_recall_{marker}.png"] = precision_recall_figure(curves)
-            figures[f"confusion_{marker}.png"] = confusion_figure(curves, self.threshold)
+    def _figures(self) -> dict[str, Figure]:
+        """Every figure by its file's name without suffix."""
+        figures: dict[str, Figure] = {}
+        for marker in next(iter(self.tables.values())).markers:
+            scored = {name: _scored(name, table, marker) for name, table in self.tables.items()}
+            figures[f"roc_{marker}"] = roc_figure(scored, marker, self.threshold)
+            figures[f"precision_recall_{marker}"] = precision_recall_figure(scored, marker, self.threshold)
+            figures[f"confusion_{marker}"] = confusion_figure(scored, marker, self.threshold)
         for name, dataset in self.datasets.items():
-            figures[f"panel_{name}.png"] = self._panel(dataset, self.tables[name])
+            figures[f"panel_{name}"] = self._panel(dataset, self.tables[name])
         for picture in self.pictures:
             figures |= picture(self)
         return figures
 
-    def _panel(self, dataset: SliceDataset, table: PredictionTable) -> Any:
+    def _panel(self, dataset: SliceDataset, table: PredictionTable) -> Figure:
         """Draws slices with the marker first (without a classifier, with blood): what a reader looks for."""
-        frame = table.frame
-        wanted = f"label_{self.markers[0]}" if self.markers else "seg_area"
+        frame, markers = table.frame, table.markers
+        wanted = f"{LABEL}{markers[0]}" if markers else "seg_area"
         order = frame.sort_values(wanted, ascending=False, kind="stable") if wanted in frame else frame
         half = PANEL_SLICES // 2
-        chosen = [int(i) for i in [*order["index"][:half], *order["index"][-half:]]]
-        samples = [dataset[i] for i in chosen]
-        images = torch.stack([torch.as_tensor(sample["image"]) for sample in samples])
+        chosen = pd.concat([order[:half], order[half:][-half:]])
+        samples = [dataset[index] for index in chosen["index"].astype(int)]
+        images = torch.stack([sample[Key.IMAGE] for sample in samples])
         self.network.eval()
         with torch.inference_mode():
             outputs = self.inferer(images.to(self.device), self.network)
-        return panel_figure(
-            images=images[:, 0].numpy(),
-            masks=torch.stack([torch.as_tensor(sample["mask"]) for sample in samples])[:, 0].numpy(),
-            has_mask=[bool(sample["has_mask"]) for sample in samples],
-            seg_probabilities=haematoma_probability(outputs["seg"]).cpu().numpy() if "seg" in outputs else None,
-            reconstructions=outputs["rec"][:, 0].cpu().numpy() if "rec" in outputs else None,
-            titles=[str(sample["key"]) for sample in samples],
+        return result_panel(
+            images,
+            outputs,
+            [_panel_title(row, markers) for row in chosen.to_dict("records")],
+            markers,
+            dataset.slices.preprocessing,
+            masks=torch.stack([sample[Key.MASK] for sample in samples]).numpy(),
+            has_mask=[bool(sample[Key.HAS_MASK]) for sample in samples],
         )
 
     def report(self) -> None:
@@ -194,6 +200,20 @@ def evaluate(evaluation: Evaluation) -> None:
         raise
     tracker.finish()
     evaluation.report()
+
+
+def _scored(name: str, table: PredictionTable, marker: str) -> ScoredSlices:
+    """A test set's slices for the curves, with the AUC's interval over patients as the tables of results have it."""
+    aligned = align_predictions(name, {"": [table]}, marker)
+    auc = PatientBootstrap(aligned).estimate("", "auc")
+    return ScoredSlices(aligned.truth, aligned.scores[""][0], aligned.patient_of_slice, (auc.value, auc.low, auc.high))
+
+
+def _panel_title(row: dict[str, Any], markers: Sequence[str]) -> str:
+    """The slice's key, and of each marker the probability and the truth."""
+    truths = {0: "no", 1: "yes"}
+    told = [f"p = {row[PROBABILITY + m]:.2f}, truth: {truths.get(row[LABEL + m], 'unknown')}" for m in markers]
+    return "\n".join([row[Key.KEY], *told])
 
 
 def _number(value: float | None) -> str:

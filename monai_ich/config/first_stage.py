@@ -30,14 +30,19 @@ def with_stage(config: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
         files: that it was merged from, base first; the stage's file lies beside the one that names it.
 
     Raises:
-        ConfigurationError: there is no such file.
+        ConfigurationError: there is no such file, or no file names it.
     """
     named = config.get(STAGE)
     if not isinstance(named, str) or not named:
         return config
     loaded = {file: ConfigParser.load_config_file(file) for file in files}
     naming = [file for file, content in loaded.items() if STAGE in content]
-    path = (naming[-1].parent if naming else Path()) / named
+    if not naming:
+        raise ConfigurationError(
+            f"{STAGE}: expected a config file that names {named!r}, as the stage's file lies beside it, but none does. "
+            "Start the joint row with python -m monai.bundle run --config_file."
+        )
+    path = naming[-1].parent / named
     if not path.is_file():
         raise ConfigurationError(
             f"{STAGE}: expected the file of a segmentation row beside the config that names it, but there is no {path}."

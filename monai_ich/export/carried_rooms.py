@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import pkgutil
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -73,14 +74,17 @@ def _rooms_in(dotted_names: Iterable[str]) -> set[str]:
     return {name.split(".")[1] for name in dotted_names if name.startswith(f"{OWN}.")}
 
 
-def _imports(room: str) -> Iterator[str]:
+@functools.cache
+def _imports(room: str) -> frozenset[str]:
     """Every `module` or `module.name` that a room's files import, within functions too."""
+    found: set[str] = set()
     for file in (_PACKAGE / room).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
+                found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found)
 
 
 def copy_rooms(rooms: Iterable[str], bundle: Path) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -87,13 +87,8 @@ class GradCAMExplainer:
             raise ConfigurationError(f"network: expected a MultiTaskNet, got {type(bare).__name__}.")
         _check(bare, markers, choice)
         self.markers = tuple(markers)
-        self.choice = GradCAMChoice(
-            choice.head,
-            choice.marker or (self.markers[0] if self.markers else ""),
-            choice.layer or default_layer(bare),
-            choice.method,
-            choice.against,
-        )
+        marker = choice.marker or next(iter(self.markers), "")
+        self.choice = replace(choice, marker=marker, layer=choice.layer or default_layer(bare))
         self.network = HeadOutput(bare, choice.head)
         self.sign = -1 if choice.against else 1
         several = choice.head == Task.CLS and len(self.markers) > 1

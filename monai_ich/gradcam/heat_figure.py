@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from monai_ich.visualize.result_figures import MASK_COLOUR
+from monai_ich.visualize import MASK_COLOUR, note, show_slice
 
 # Evenly perceived and told apart in every common form of colour blindness; unlike `inferno` it does not end in the
 # white of bone.
@@ -62,7 +62,7 @@ def heat_figure(groups: Sequence[HeatSlices], title: str = "") -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(2 * len(groups), columns, squeeze=False)
     for axes in grid.flat:
-        axes.set(xticks=[], yticks=[])
+        axes.set(xticks=[], yticks=[])  # also where a group has fewer slices than another
         axes.set_frame_on(False)
     for number, group in enumerate(groups):
         _draw_group(group, grid[2 * number], grid[2 * number + 1])
@@ -93,7 +93,7 @@ def _draw_group(group: HeatSlices, plain: Sequence[Axes], heated: Sequence[Axes]
     for number, image in enumerate(group.images):
         plain[number].set_title(group.titles[number], fontsize=7)
         for axes in (plain[number], heated[number]):
-            axes.imshow(image, cmap="gray", vmin=0, vmax=1)
+            show_slice(axes, image)
         _draw_heat(heated[number], group.maps[number])
         if group.masks is not None and np.any(group.masks[number]):
             for axes in (plain[number], heated[number]):
@@ -103,10 +103,7 @@ def _draw_group(group: HeatSlices, plain: Sequence[Axes], heated: Sequence[Axes]
 def _draw_heat(axes: Axes, heat: np.ndarray) -> None:
     highest = float(heat.max())
     if highest <= 0:
-        box = {"facecolor": "black", "edgecolor": "none", "pad": 2}  # legible also over bone
-        axes.text(
-            0.5, 0.04, "nothing in favour", color="white", fontsize=8, ha="center", transform=axes.transAxes
-        ).set_bbox(box)
+        note(axes, "nothing in favour")
         return
     relative = heat / highest
     axes.imshow(relative, cmap=HEAT_MAP, vmin=0, vmax=1, alpha=MOST_OPAQUE * relative)

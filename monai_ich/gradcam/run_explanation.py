@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from monai_ich.prediction import StudySlices
 from monai_ich.transforms import to_source_geometry
 from monai_ich.utils.console import console, progress_bar
 from monai_ich.utils.run_files import RunDirectory
+from monai_ich.visualize import save_figure
 
-FOLDER = "gradcam"
+FOLDER, FIGURES = RunDirectory(Path()).gradcam.name, RunDirectory(Path()).figures.name
 
 
 @dataclass(frozen=True)
@@ -80,17 +81,14 @@ def explain_run(request: GradCAMRequest) -> None:
 
 def _with_marker(choice: GradCAMChoice, parser: ConfigParser) -> GradCAMChoice:
     """A segmentation row classifies nothing; its slices are told apart by the first marker of its settings."""
-    if choice.marker:
-        return choice
-    return GradCAMChoice(
-        choice.head, parser.get_parsed_content("markers")[0], choice.layer, choice.method, choice.against
-    )
+    return choice if choice.marker else replace(choice, marker=parser.get_parsed_content("markers")[0])
 
 
 def explain_test_sets(evaluation: Evaluation, explainer: GradCAMExplainer, request: GradCAMRequest) -> None:
     """Writes `gradcam_<test set>.png` with a few slices of each kind, and `gradcam.csv` with the measures of all.
 
-    Beside them `gradcam_summary.csv`, which is printed too. Figures and tables are added to the run's MLflow run.
+    Beside them `gradcam_summary.csv`, which is printed too, and each picture as PDF. Pictures and tables are added to
+    the run's MLflow run.
 
     Args:
         evaluation: of the run, with its test sets and tracker.
@@ -118,8 +116,7 @@ def explain_test_sets(evaluation: Evaluation, explainer: GradCAMExplainer, reque
     for name, dataset in evaluation.datasets.items():
         figure = figure_of(explainer, dataset, kinds[name], request.slices, name)
         if figure is not None:
-            written.append(folder / f"gradcam_{name}.png")
-            figure.savefig(written[-1], dpi=150)
+            written.append(save_figure(figure, folder / f"gradcam_{name}.png"))
     _track(evaluation.tracker, written)
     _report(summary, explainer, written)
 
@@ -129,7 +126,7 @@ def _track(tracker: MLflowTracker, written: Sequence[Path]) -> None:
         console.print(f"not in MLflow: {tracker.tracking_uri} does not know this run", soft_wrap=True)
         return
     for path in written:
-        tracker.log_artifact(path, "figures" if path.suffix == ".png" else FOLDER)
+        tracker.log_artifact(path, FIGURES if path.suffix == ".png" else FOLDER)
 
 
 def _report(summary: pd.DataFrame, explainer: GradCAMExplainer, written: Sequence[Path]) -> None:
@@ -149,7 +146,8 @@ def explain_study(
 ) -> pd.DataFrame:
     """Writes the heat of a whole study: `gradcam.nii.gz` on the input's own grid, `gradcam.csv` and `gradcam.png`.
 
-    The volume is not scaled slice by slice, so that slices can be compared; each picture is.
+    The volume is not scaled slice by slice, so that slices can be compared; each picture is. The figure is also written
+    as PDF.
 
     Args:
         study: what to explain.
@@ -181,9 +179,9 @@ def explain_study(
         HeatSlices("CT", study.images[part].numpy(), maps[part], [_study_title(table, i) for i in part])
         for part in (chosen[begin : begin + request.slices] for begin in range(0, len(chosen), request.slices))
     ]
-    heat_figure(groups, explainer.title).savefig(folder / "gradcam.png", dpi=150)
+    save_figure(heat_figure(groups, explainer.title), folder / "gradcam.png")
     console.print(explainer.title)
-    console.print(f"written to {folder}: gradcam.png, gradcam.csv, gradcam.nii.gz", soft_wrap=True)
+    console.print(f"written to {folder}: gradcam.png, gradcam.pdf, gradcam.csv, gradcam.nii.gz", soft_wrap=True)
     return table
 
 

@@ -196,12 +196,12 @@ class TestSetHeatMaps:
     __test__ = False  # pytest would otherwise collect it where it is imported
 
     def __call__(self, evaluation: Evaluation) -> dict[str, Figure]:
-        """Returns {"gradcam_<test set>.png": figure}; empty without a classifier, or for a network of another kind."""
+        """Returns {"gradcam_<test set>": figure}; empty without a classifier, or for a network of another kind."""
         if not evaluation.markers or not isinstance(unwrapped(evaluation.network), MultiTaskNet):
             return {}
         explainer = GradCAMExplainer(evaluation.network, evaluation.markers, GradCAMChoice())
         drawn = {
-            f"gradcam_{name}.png": figure_of(
+            f"gradcam_{name}": figure_of(
                 explainer, dataset, slices_of_kinds(dataset, explainer.choice.marker), DRAWN_SLICES, name
             )
             for name, dataset in evaluation.datasets.items()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from monai_ich.phantom.hospitals import HOSPITALS
@@ -17,7 +16,9 @@ from monai_ich.phantom.patients import PatientTruth, draw_patient
 from monai_ich.phantom.render import PhantomPatient, RenderedSlice, make_patient
 from monai_ich.phantom.spec import PhantomSpec
 from monai_ich.utils.errors import MonaiIchError
+from monai_ich.utils.files import replace_file
 from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS
+from monai_ich.visualize import figure_bytes
 
 _MOST_PATIENTS = 200  # a marker that none of so many patients shows alone is a fault of the phantom
 Example = tuple[str, RenderedSlice]
@@ -38,14 +39,11 @@ def gallery(path: Path | str, spec: PhantomSpec | None = None) -> Path:
     examples += [_find_hospital(spec, number) for number in HOSPITALS]
     examples += _whole_head(spec)
     figure = Figure(figsize=(12.5, 10.6), facecolor="black")
-    FigureCanvasAgg(figure)
-    for index, (axes, (title, rendered)) in enumerate(zip(figure.subplots(4, 5).flat, examples, strict=True)):
-        _draw(axes, title, rendered, contour=index < len(MARKERS))
+    for index, (axes, (title, shown)) in enumerate(zip(figure.subplots(4, 5).flat, examples, strict=True)):
+        _draw(axes, title, shown, contour=index < len(MARKERS))
     figure.subplots_adjust(0.005, 0.005, 0.995, 0.965, 0.02, 0.09)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90, facecolor="black", metadata={"Software": None})
-    return path
+    replace_file(Path(path), figure_bytes(figure, dpi=90))
+    return Path(path)
 
 
 def _title(marker: str) -> str:

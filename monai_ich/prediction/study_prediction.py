@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 from ignite.engine import Events
+from matplotlib.figure import Figure
 from monai.engines import SupervisedEvaluator
 from monai.utils import CommonKeys
 from torch.utils.data import Dataset
 
 from monai_ich.metrics import haematoma_probability, marker_probabilities
 from monai_ich.networks import load_weights
+from monai_ich.prediction.result_panel import PANEL_SLICES, result_panel
 from monai_ich.reading import SliceStack, read_series
 from monai_ich.reading.geometry import volume_shape
 from monai_ich.transforms import SourceVolume, is_sheared, to_source_geometry, unshear
@@ -26,11 +28,11 @@ from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.files import replace_json
 from monai_ich.utils.keys import Key, Task
 from monai_ich.utils.provenance import sha256_of_file
-from monai_ich.visualize import panel_figure
+from monai_ich.visualize import save_figure
 
 MASK_THRESHOLD = 0.5
 MASK_FILE, UNSHEARED_FILE = "mask.nii.gz", "mask_unsheared.nii.gz"
-PANEL_SLICES = 6
+PANEL_FILE = "panel.png"
 MM3_PER_ML = 1000.0
 
 
@@ -52,7 +54,7 @@ class StudySlices(Dataset):
             raise ConfigurationError(
                 "input: expected a DICOM file, a folder of DICOM slices or a NIfTI volume, got none."
             )
-        self.source = Path(source)
+        self.source, self.preprocessing = Path(source), preprocessing
         self.stack: SliceStack = read_series(self.source, allow_gaps=True)
         self.images = torch.as_tensor(np.asarray(preprocessing({Key.IMAGE: self.stack})[Key.IMAGE]))  # (N, S, S)
 
@@ -72,7 +74,7 @@ def predict(
     markers: Sequence[str],
     threshold: float,
 ) -> dict[str, Any]:
-    """Runs the network on a study and writes `slices.csv`, `study.json`, `mask.nii.gz` and `panel.png`.
+    """Runs the network on a study and writes `slices.csv`, `study.json`, `mask.nii.gz` and `panel.png` (and `.pdf`).
 
     Of a tilted gantry's slices it writes `mask_unsheared.nii.gz` too, as ITK and what is built on it refuse a shear.
     A study's probability of a marker is the highest of its slices': a marker in one slice is a marker.
@@ -108,7 +110,7 @@ def predict(
     }
     slices.to_csv(folder / "slices.csv", index=False, lineterminator="\n")
     replace_json(folder / "study.json", summary)
-    _panel(study, outputs, slices, markers).savefig(folder / "panel.png", dpi=150)
+    save_figure(_panel(study, outputs, slices, markers), folder / PANEL_FILE)
     _report(summary, folder)
     return summary
 
@@ -175,20 +177,20 @@ def _write_mask(
     return {"haematoma_volume_ml": round(float(mask.sum()) * voxel_mm3 / MM3_PER_ML, 3)}
 
 
-def _panel(study: StudySlices, outputs: dict[str, torch.Tensor], slices: pd.DataFrame, markers: Sequence[str]) -> Any:
+def _panel(
+    study: StudySlices, outputs: dict[str, torch.Tensor], slices: pd.DataFrame, markers: Sequence[str]
+) -> Figure:
     """Draws the slices that matter most: the most probable ones, or those with most blood."""
-    ranking = f"probability_{markers[0]}" if markers and f"probability_{markers[0]}" in slices else "haematoma_area_mm2"
+    known = [marker for marker in markers if f"probability_{marker}" in slices]
+    ranking = f"probability_{known[0]}" if known else "haematoma_area_mm2"
     order = slices[ranking].to_numpy() if ranking in slices else np.zeros(len(slices))
     chosen = sorted(np.argsort(-order, kind="stable")[:PANEL_SLICES].tolist())
-    titles = [f"slice {slices['slice'][i]}" + (f": {order[i]:.2f}" if ranking in slices else "") for i in chosen]
-    return panel_figure(
-        images=study.images[chosen].numpy(),
-        masks=None,
-        has_mask=None,
-        seg_probabilities=haematoma_probability(outputs[Task.SEG][chosen]).numpy() if Task.SEG in outputs else None,
-        reconstructions=outputs[Task.REC][chosen, 0].numpy() if Task.REC in outputs else None,
-        titles=titles,
-    )
+    titles = [
+        "\n".join([f"slice {row['slice']}", *(f"p = {row[f'probability_{m}']:.2f}" for m in known)])
+        for row in slices.loc[chosen].to_dict("records")
+    ]
+    of_chosen = {head: output[chosen] for head, output in outputs.items()}
+    return result_panel(study.images[chosen, None], of_chosen, titles, known, study.preprocessing)
 
 
 def _report(summary: dict[str, Any], folder: Path) -> None:
@@ -196,6 +198,6 @@ def _report(summary: dict[str, Any], folder: Path) -> None:
         console.print(f"{marker}: highest probability of {summary['slices']} slice(s) {probability:.3f}")
     if "haematoma_volume_ml" in summary:
         console.print(f"haematoma: {summary['haematoma_volume_ml']:.1f} ml")
-    written = [name for name in ("slices.csv", "study.json", MASK_FILE, UNSHEARED_FILE, "panel.png")
-               if (folder / name).exists()]  # fmt: skip
+    names = ("slices.csv", "study.json", MASK_FILE, UNSHEARED_FILE, PANEL_FILE, "panel.pdf")
+    written = [name for name in names if (folder / name).exists()]
     console.print(f"written to {folder}: {', '.join(written)}", soft_wrap=True)

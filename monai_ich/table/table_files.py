@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,27 +16,28 @@ from monai_ich.table.table_results import TableResult
 from monai_ich.table.table_text import heading, latex, markdown
 from monai_ich.utils.files import json_text, replace_file
 from monai_ich.utils.provenance import git_commit
+from monai_ich.visualize import figure_bytes
 
 FIGURE_NAME = "intervals.png"
 SHOWN_METRICS = ("iou", "f1", "auc")  # in the picture; a panel for each of the eleven columns is too small to read
 
 
 def write_table(result: TableResult, output_dir: Path) -> list[Path]:
-    """Writes `table.md`, `table.tex`, `table.csv`, `table.json` and `intervals.png`; each is replaced in one step.
+    """Writes `table.md`, `.tex`, `.csv`, `.json` and `intervals.png`, `.pdf`; each is replaced in one step.
 
     Returns:
         The paths.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     footer = footer_lines(result)
-    picture = io.BytesIO()
-    intervals_figure(result).savefig(picture, dpi=150, format="png")
+    picture = intervals_figure(result)
     contents = {
         "table.md": markdown(result, footer, FIGURE_NAME).encode(),
         "table.tex": latex(result, footer).encode(),
         "table.csv": table_frame(result).to_csv(index=False, lineterminator="\n").encode(),
         "table.json": (json_text(table_json(result, footer)) + "\n").encode(),
-        FIGURE_NAME: picture.getvalue(),
+        FIGURE_NAME: figure_bytes(picture),
+        FIGURE_NAME.replace(".png", ".pdf"): figure_bytes(picture, "pdf"),
     }
     for name, data in contents.items():
         replace_file(output_dir / name, data)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import string
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from monai_ich.table.result_warnings import Compared, SetResult, commit_warnings
 from monai_ich.table.table_runs import RunRecord, read_record
 from monai_ich.utils.errors import ComparisonError, ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import Split
-from monai_ich.utils.run_files import CONFIG_NAME
+from monai_ich.utils.run_files import RunDirectory
 
 DEFAULT_REFERENCE, DEFAULT_SEG_REFERENCE = "Swin Transformer", "Swin-Unet"
 
@@ -155,7 +154,7 @@ def check_same_table(run_dirs: Sequence[Path], records: Sequence[RunRecord]) -> 
             config from that of its row's first seed.
     """
     faults = FaultList("These runs cannot stand in one table; give each setting a table of its own (--output-dir):")
-    results = [json.loads((run_dir / "results.json").read_text(encoding="utf-8")) for run_dir in run_dirs]
+    results = [RunDirectory(run_dir).read_results() for run_dir in run_dirs]
     first, threshold = records[0], results[0]["threshold"]
     for run_dir, record, result in zip(run_dirs, records, results, strict=True):
         for what in ("manifest_sha256", "recipe", "settings"):
@@ -166,7 +165,7 @@ def check_same_table(run_dirs: Sequence[Path], records: Sequence[RunRecord]) -> 
             faults.add(f"{run_dir}: threshold is {result['threshold']}, but {threshold} in {run_dirs[0]}")
     for row in {record.row for record in records}:
         of_row = [run_dir for run_dir, record in zip(run_dirs, records, strict=True) if record.row == row]
-        configs = [json.loads((run_dir / CONFIG_NAME).read_text(encoding="utf-8")) for run_dir in of_row]
+        configs = [RunDirectory(run_dir).read_config() for run_dir in of_row]
         for run_dir, config in zip(of_row, configs, strict=True):
             for key in differing_keys(configs[0], config):
                 faults.add(f"{run_dir}: {key} is {config.get(key)!r}, but {configs[0].get(key)!r} in {of_row[0]}")
@@ -181,7 +180,7 @@ def _load(
     found: dict[str, dict[str, list[PredictionTable]]] = {}
     order = sorted(range(len(records)), key=lambda i: (list(rows).index(records[i].row), records[i].seed))
     for i in order:
-        for path in sorted((run_dirs[i] / "predictions").glob("*.csv")):
+        for path in sorted(RunDirectory(run_dirs[i]).predictions.glob("*.csv")):
             table = PredictionTable.from_csv(path)
             found.setdefault(path.stem, {}).setdefault(records[i].row, []).append(table)
     papers = [Split.TEST_A.value, Split.TEST_B.value]

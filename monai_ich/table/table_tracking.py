@@ -18,9 +18,11 @@ from mlflow.exceptions import MlflowException
 from monai_ich.table.plan import PlannedRun, differing_keys, setting_of
 from monai_ich.table.table_runs import LOCK_NAME, RECORD_NAME, RunRecord, is_complete, read_record
 from monai_ich.utils.console import console
-from monai_ich.utils.run_files import CONFIG_NAME, RunDirectory
+from monai_ich.utils.run_files import RunDirectory
 
 FINISHED = "attributes.status = 'FINISHED'"
+
+CONFIG_FOLDER = "config"  # of an MLflow run's artifacts, as training writes it
 
 
 class TableTracking:
@@ -59,7 +61,7 @@ class TableTracking:
         if record.published or run_id is None:
             return
         self.tag(run)
-        self.client.log_artifact(run_id, str(run.run_dir / CONFIG_NAME), "config")
+        self.client.log_artifact(run_id, str(RunDirectory(run.run_dir).config), CONFIG_FOLDER)
         self.client.log_artifact(run_id, str(run.run_dir / RECORD_NAME))
         if self.client.get_run(run_id).info.status != "FINISHED":
             self.client.set_terminated(run_id, "FINISHED")
@@ -118,13 +120,16 @@ class TableTracking:
         folder.mkdir()
         run_id = candidate.info.run_id
         present = {artifact.path for artifact in self.client.list_artifacts(run_id)}
-        if not {RECORD_NAME, "results.json", "predictions", "config"} <= present:
+        files = RunDirectory(folder)
+        needed = (RECORD_NAME, files.results.name, files.predictions.name, CONFIG_FOLDER)
+        if not set(needed) <= present:
             return None
-        for name in (RECORD_NAME, "results.json", "predictions", "config"):
+        for name in needed:
             self.client.download_artifacts(run_id, name, str(folder))
-        if not (folder / "config" / CONFIG_NAME).is_file():
+        config = folder / CONFIG_FOLDER / files.config.name
+        if not config.is_file():
             return None
-        shutil.move(folder / "config" / CONFIG_NAME, folder / CONFIG_NAME)
+        shutil.move(config, files.config)
         return folder if is_complete(folder) else None
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """Floor 2: reading CT slices in one orientation, HU window, resizing, joint augmentation."""
 
-from monai_ich.transforms.intensity import HUWindowd, window_bounds_hu
+from monai_ich.transforms.intensity import HUWindowd, shown_window_hu, window_bounds_hu
 from monai_ich.transforms.loading import LoadSlicesd
 from monai_ich.transforms.resizing import FitSquared, SourceVolume, check_image_size, to_source_geometry
 from monai_ich.transforms.right_angle import RandRightAngleFlipd, rotate_and_flip
@@ -19,6 +19,7 @@ __all__ = [
     "is_sheared",
     "rotate_and_flip",
     "rotation_grid",
+    "shown_window_hu",
     "to_source_geometry",
     "unshear",
     "window_bounds_hu",

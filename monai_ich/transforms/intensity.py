@@ -49,6 +49,7 @@ class HUWindowd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         lowest_hu, highest_hu = window_bounds_hu(window)
+        self.bounds_hu = lowest_hu, highest_hu
         self.scale = ScaleIntensityRange(a_min=lowest_hu, a_max=highest_hu, b_min=0.0, b_max=1.0, clip=True)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -56,3 +57,14 @@ class HUWindowd(MapTransform):
         for key in self.key_iterator(item):
             item[key] = self.scale(item[key])
         return item
+
+
+def shown_window_hu(preprocessing: Any) -> tuple[float, float] | None:
+    """The (lowest, highest) HU that a `HUWindowd` within `preprocessing` maps to 0 and 1; None without one.
+
+    >>> from monai.transforms import Compose
+    >>> shown_window_hu(Compose([HUWindowd("image", window=(40, 80))]))
+    (0.0, 80.0)
+    """
+    steps = getattr(preprocessing, "transforms", [preprocessing])
+    return next((step.bounds_hu for step in steps if isinstance(step, HUWindowd)), None)

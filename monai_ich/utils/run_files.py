@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CONFIG_NAME = "train.json"
-
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -30,7 +28,7 @@ class RunDirectory:
     @property
     def config(self) -> Path:
         """The merged config: continuing the run needs nothing else."""
-        return self.path / CONFIG_NAME
+        return self.path / "train.json"
 
     @property
     def evaluation_config(self) -> Path:

@@ -100,7 +100,7 @@ def _sample_rows(folder: Path, paths: list[Path], mask: Path) -> dict[str, float
     frame = frame.assign(image_slice="", patient_id="p", study_id="s", hospital="1", key=frame["image"])
     frame = frame.assign(**dict.fromkeys(MARKERS, 0))
     rows = {}
-    for what, extra in (("cached sample", None), ("cached sample, augmented", bundle_part("augmentation"))):
+    for what, extra in (("cached sample", None), ("cached sample, augmented", bundle_part("train::augmentation"))):
         store = SliceStore(
             frame, folder, bundle_part("preprocessing", image_size=224), cache_dir=folder / "cache", progress=False
         )

@@ -83,6 +83,8 @@ def test_a_run_is_tracked_from_losses_to_figures(tiny_run: Path, tiny_settings: 
     figures = {a.path for a in client.list_artifacts(identity["run_id"], "figures")}
     assert {"figures/roc_hypodensity.png", "figures/confusion_hypodensity.png"} <= figures
     assert {"figures/precision_recall_hypodensity.png", "figures/panel_test_hospitals_1_4.png"} <= figures
+    files = {f"figures/{path.name}" for path in (tiny_run / "figures").iterdir()}
+    assert files == figures | {name.replace(".png", ".pdf") for name in figures}, "MLflow gets the PNGs"
     assert {a.path for a in client.list_artifacts(identity["run_id"], "checkpoints")} == {
         "checkpoints/best.pt",
         "checkpoints/last.pt",

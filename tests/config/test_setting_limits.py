@@ -36,7 +36,11 @@ TINY = 1e-12
         ("run_directory::runs_dir", ["runs"], ["", "  ", None]),
         ("resume", [True, False], [0, 1, "yes"]),
         ("precision", ["auto", "float32", "bfloat16"], ["float16", "", None]),
-        ("tracking_uri", ["sqlite:///a.db", "http://h", "https://h", "postgresql+psycopg://h"], ["./mlruns", "file:a"]),
+        (
+            "tracking_uri",
+            ["sqlite:///a.db", "http://h", "https://h", "postgresql+psycopg://h", "mysql://h", "databricks"],
+            ["./mlruns", "file:a"],
+        ),
         ("dataset_dir", ["", "data"], [None, 3]),
     ],
 )

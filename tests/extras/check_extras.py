@@ -26,7 +26,7 @@ TINY_DATA = {
     "phantom::studies": "[8,1,1,1,1,1,1,1,1,1,1]",
     "phantom::slices_per_study": "3",
     "phantom::matrix": "64",
-    "phantom::transfer_syntax": "explicit_little_endian",
+    "phantom::transfer_syntax": "explicit_vr_little_endian",
 }
 TINY_RUN = {"max_epochs": "1", "batch_size": "2", "image_size": "64", "precision": "float32", "run_dir": "runs/tiny"}
 
@@ -77,7 +77,7 @@ class Environment:
     def run(self, *command: str, fails_with: str = "", folder: Path | None = None) -> str:
         """As `python`, with any program."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MLFLOW"))}
-        environment = {**kept, "PYTHONNOUSERSITE": "1", "COLUMNS": "1000"}
+        environment = {**kept, "PYTHONNOUSERSITE": "1", "COLUMNS": "200"}
         done = subprocess.run(
             command,
             cwd=folder or self.folder,
@@ -100,8 +100,8 @@ class Environment:
         return self.python(str(HERE / name), *arguments)
 
 
-def check_no_extra(base: Environment) -> None:
-    """Every command that needs no extra, from the phantom to the heat map."""
+def check_no_extra(base: Environment) -> Environment:
+    """Every command that needs no extra, from the phantom to the heat map. Returns the environment."""
     step("commands and rooms")
     base.run(str(base.venv / "bin/monai-ich"), "--help")
     base.script("import_all.py")
@@ -119,6 +119,7 @@ def check_no_extra(base: Environment) -> None:
     base.python(*ours, "gradcam", "runs/tiny", str(source(base)), "--output-dir", "heat")
     step("export says which extra it needs")
     base.python(*ours, "export", "runs/tiny", "refused", fails_with="pip install 'monai_ich[export]'")
+    return base
 
 
 def source(environment: Environment) -> Path:
@@ -169,11 +170,17 @@ def check_docs(extra: Environment, base: Environment) -> None:
     extra.python("-m", "mkdocs", "--version")
 
 
+def check_mutation(extra: Environment, base: Environment) -> None:
+    """The mutation tool starts."""
+    extra.python("-m", "mutmut", "--version")
+
+
 # What is run with each extra of setup.cfg: the environment with that extra, and the one without any.
 CHECKS: dict[str, Callable[[Environment, Environment], None]] = {
     "decoders": check_decoders,
     "docs": check_docs,
     "export": check_export,
+    "mutation": check_mutation,
     "test": check_test,
 }
 
@@ -235,8 +242,8 @@ def main() -> int:
             return made
 
         base = timed("set-up", lambda: set_up(work))
-        if base is not None:
-            timed("no extra", lambda: check_no_extra(base))
+        # the extras' checks start from the run that the check without an extra trains
+        if base is not None and timed("no extra", lambda: check_no_extra(base)) is not None:
             for name in arguments.only or extras_of(base):
                 timed(name, lambda name=name: check_extra(name, base))
     for name, seconds, outcome in results:

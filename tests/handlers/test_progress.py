@@ -1,99 +1,91 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""A person sees one line an epoch, with that epoch's own numbers, and a bar that counts iterations."""
+"""What a training run tells in a log file: a line an epoch, and the time left now and then."""
 
 from __future__ import annotations
+
+import io
+import re
 
 import pytest
 import torch
 from ignite.engine import Engine, Events
-from rich.progress import TaskID
+from monai.utils import CommonKeys
+from rich.console import Console
 
-from monai_ich.handlers import MLflowTraining, TrainingProgress
-from monai_ich.handlers.mlflow import FLUSH_EVERY
-from monai_ich.utils.console import console
+from monai_ich.handlers import TrainingProgress, progress
+from monai_ich.utils import console as console_module
+
+BATCHES = list(range(20))
 
 
-def _trainer(length: int = 1) -> tuple[Engine, Engine]:
-    """A trainer with a loss of iteration / 8, and an evaluator that validates every second epoch."""
-    evaluator = Engine(lambda *_: None)
-    trainer = Engine(lambda engine, _: {"loss": torch.tensor(engine.state.iteration / 8, requires_grad=True)})
+def told(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, epochs: int = 1, from_epoch: int = 0, terminal: bool = False
+) -> list[str]:
+    """The lines of a run of 20 iterations an epoch that take `seconds` each, and of validations that take ten."""
+    stream = io.StringIO()
+    console = Console(file=stream, width=200, highlight=False, force_terminal=terminal, force_interactive=terminal)
+    monkeypatch.setattr(progress, "console", console)
+    monkeypatch.setattr(console_module, "console", console)
+    now = 0.0
+
+    def step(engine: Engine, batch: int) -> dict[str, torch.Tensor]:
+        nonlocal now
+        now += seconds
+        return {CommonKeys.LOSS: torch.tensor(engine.state.iteration / 100)}
 
     def validate(engine: Engine) -> None:
-        engine.state.metrics = {"train_loss": 0.12345, "train_loss_cls": 0.5, "lr": 0.1}
-        if engine.state.epoch % 2 == 0:
-            evaluator.state.epoch = engine.state.epoch
-            evaluator.state.metrics = {"val_auc": 0.87654, "val_f1": 0.25, "val_acc": 0.75}
+        nonlocal now
+        now += 10 * seconds
+        evaluator.state.epoch = engine.state.epoch
+        evaluator.state.metrics = {"val_auc": 0.75, "val_other": 0.5}
 
+    def resume(engine: Engine) -> None:
+        engine.state.epoch, engine.state.iteration = from_epoch, from_epoch * len(BATCHES)
+
+    trainer, evaluator = Engine(step), Engine(lambda *_: None)
+    trainer.add_event_handler(Events.STARTED, resume)
     trainer.add_event_handler(Events.EPOCH_COMPLETED, validate)
-    return trainer, evaluator
+    TrainingProgress(evaluator, clock=lambda: now).attach(trainer)
+    trainer.run(BATCHES, max_epochs=epochs)
+    return stream.getvalue().splitlines()
 
 
-def test_a_line_an_epoch_shows_its_losses_and_only_its_own_validation() -> None:
-    trainer, evaluator = _trainer()
-    TrainingProgress(evaluator, ("val_iou", "val_auc", "val_f1")).attach(trainer)
-    with console.capture() as printed:
-        trainer.run([0], max_epochs=11)
-    lines = [line.rstrip() for line in printed.get().splitlines() if line.startswith("epoch")]
-    assert len(lines) == 11
-    assert lines[0] == "epoch  1/11  loss 0.123  loss_cls 0.500  0 s"
-    assert lines[1] == "epoch  2/11  loss 0.123  loss_cls 0.500  val_auc 0.877  val_f1 0.250  0 s"
-    assert lines[2] == lines[0].replace(" 1/", " 3/")
-    assert lines[9].startswith("epoch 10/11  ")
+def test_a_short_epoch_has_its_own_line_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = told(monkeypatch, seconds=2, epochs=2)
+    assert [re.sub(r"\d+ s$", "", line) for line in lines] == [
+        "epoch 1/2  val_auc 0.750  ",
+        "epoch 2/2  val_auc 0.750  ",
+    ]
 
 
-def test_the_bar_counts_the_iterations_of_the_whole_run_from_where_it_goes_on() -> None:
-    trainer, evaluator = _trainer()
-    progress = TrainingProgress(evaluator)
-    progress.attach(trainer)
-    seen: list[tuple[float, float | None, str]] = []
-
-    def look(_: Engine) -> None:
-        task = progress.bar.tasks[progress.task]
-        seen.append((task.completed, task.total, task.fields["loss"]))
-
-    trainer.add_event_handler(Events.STARTED, look)
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, look)
-    trainer.run(list(range(6)), max_epochs=2)
-    assert seen[0] == (0, 12, "-")
-    assert [completed for completed, _, _ in seen[1:]] == [0, 0, 0, 0, 5, 5, 5, 5, 5, 10, 10, 10]
-    assert [loss for _, _, loss in seen[5:7]] == ["0.625", "0.625"]
-    assert progress.bar.tasks[TaskID(0)].description == "training"
-    assert not progress.bar.live.is_started
+def test_a_long_epoch_says_the_time_left_a_minute_after_the_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six seconds an iteration: a minute is over after 10, 20 (the epoch's end), and 10 of the next."""
+    lines = told(monkeypatch, seconds=6, epochs=2)
+    assert lines[0] == ("  iteration 10/20 of epoch 1/2: loss 0.100, 0:01:00 left in the epoch, 0:03:00 in the run")
+    # the run's pace holds a validation of a minute: (120 + 60 + 60) s in 30 iterations
+    assert lines[2] == "  iteration 10/20 of epoch 2/2: loss 0.300, 0:01:00 left in the epoch, 0:01:20 in the run"
+    assert len(lines) == 4
 
 
-def test_a_failure_stops_the_bar_and_is_raised() -> None:
-    trainer, evaluator = _trainer()
-    progress = TrainingProgress(evaluator)
-    progress.attach(trainer)
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda _: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        trainer.run([0])
-    assert not progress.bar.live.is_started
+def test_just_under_a_minute_is_too_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = told(monkeypatch, seconds=5.99)
+    assert [line.partition(" of")[0] for line in lines[:-1]] == ["  iteration 12/20"]
 
 
-class _Tracker:
-    """What MLflowTraining needs of a tracker; the real one is tested with a real store."""
-
-    def __init__(self) -> None:
-        self.points: list[list[tuple[str, float, int]]] = []
-        self.metrics: dict[int, dict[str, float]] = {}
-
-    def log_points(self, points: list[tuple[str, float, int]]) -> None:
-        self.points.append(points)
-
-    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
-        self.metrics[step] = metrics
+def test_a_very_long_epoch_has_nine_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = told(monkeypatch, seconds=3600)
+    assert [line.partition(" of")[0] for line in lines[:-1]] == [f"  iteration {i}/20" for i in range(2, 20, 2)]
+    assert lines[0].endswith("18:00:00 left in the epoch, 18:00:00 in the run")
 
 
-def test_mlflow_gets_every_iteration_in_few_requests_and_each_epoch_s_own_metrics() -> None:
-    trainer, evaluator = _trainer()
-    tracker = _Tracker()
-    MLflowTraining(tracker, evaluator).attach(trainer)  # type: ignore[arg-type]
-    trainer.run(list(range(FLUSH_EVERY + 2)), max_epochs=2)
-    assert [len(points) for points in tracker.points] == [FLUSH_EVERY, 2] * 2
-    points = [point for points in tracker.points for point in points]
-    assert points == [("iteration_loss", i / 8, i) for i in range(1, 2 * (FLUSH_EVERY + 2) + 1)]
-    assert set(tracker.metrics) == {1, 2}
-    assert tracker.metrics[1] == {"train_loss": 0.12345, "train_loss_cls": 0.5, "lr": 0.1}
-    assert tracker.metrics[2] == {**tracker.metrics[1], "val_auc": 0.87654, "val_f1": 0.25, "val_acc": 0.75}
-    assert FLUSH_EVERY <= 1000, "an MLflow server takes no more in one request"
+def test_a_resumed_run_counts_its_own_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = told(monkeypatch, seconds=6, epochs=3, from_epoch=2)
+    assert lines[0].endswith("of epoch 3/3: loss 0.500, 0:01:00 left in the epoch, 0:01:00 in the run")
+
+
+def test_a_terminal_has_a_bar_for_the_epoch_and_one_for_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\n".join(told(monkeypatch, seconds=3600, epochs=2, terminal=True))
+    assert "epoch 2/2" in text
+    assert "training" in text
+    assert re.search(r"20/40", text)
+    assert "left in the epoch" not in text

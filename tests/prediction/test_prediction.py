@@ -57,6 +57,7 @@ def test_the_real_slice_gets_probabilities_and_a_mask(real_slice: Path, tiny_run
     assert study["source"] == "J2K_pixelrep_mismatch.dcm"
     assert len(study["checkpoint_sha256"]) == 64
     assert (real_slice / "panel.png").stat().st_size > 10_000
+    assert (real_slice / "panel.pdf").read_bytes().startswith(b"%PDF")
     mask = nib.load(real_slice / "mask.nii.gz")
     dataset = pydicom.dcmread(REAL_SLICE)
     assert mask.shape == (dataset.Columns, dataset.Rows, 1) or mask.shape == (dataset.Columns, dataset.Rows)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from support import ROOT
 from table_support import in_process
 
 from monai_ich.config import name_of_row
@@ -23,12 +24,20 @@ SEGMENTS = {"U-Net", "Swin-Unet", *(row for row in PAPER_TABLE_1 if "seg" in row
 TEST_SETS = ("test_hospitals_1_4", "test_hospitals_5_11")
 
 
-def test_one_command_trains_and_compares_every_row(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
+def test_one_command_trains_and_compares_every_row_from_any_folder(
+    tiny_settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     kept = {name: value for name, value in tiny_settings.items() if name not in ("manifest", "run_directory::runs_dir")}
     settings = [f"{name}={value}" for name, value in kept.items()]
     analysis = Analysis(resamples=100)
     request = TableRequest(
-        tmp_path / "all", seeds=1, manifest=tiny_settings["manifest"], settings=settings, analysis=analysis
+        Path("all"),
+        seeds=1,
+        bundle=ROOT / "bundles/mtl",
+        manifest=tiny_settings["manifest"],
+        settings=settings,
+        analysis=analysis,
     )
     assert make_table(request, in_process) == 0
     content = json.loads((request.output_dir / "table.json").read_text())

@@ -17,7 +17,7 @@ from monai_ich.transforms import RandRightAngleFlipd, RandSmallRotationd, rotate
 
 def _always() -> Compose:
     """The bundle's augmentation with both groups always applied."""
-    augmentation = bundle_part("augmentation")
+    augmentation = bundle_part("train::augmentation")
     for group in augmentation.transforms:
         group.prob = 1.0
     return augmentation
@@ -73,7 +73,7 @@ def _angle_deg(image: torch.Tensor) -> float:
 
 
 def test_rotations_are_uniform_within_20_degrees_and_joint() -> None:
-    transform = bundle_part("augmentation")
+    transform = bundle_part("train::augmentation")
     bar = torch.zeros(1, 64, 64)
     bar[0, 30:34, 14:50] = 1.0
     right_angle, rotation = transform.transforms
