@@ -229,9 +229,10 @@ def table() -> str:
 
 def _lines() -> Iterator[str]:
     yield "# What happens to awkward DICOM files\n"
-    yield "This page is made by `tests/reading/awkward_files.py`. The tests compare each outcome with pydicom's own decoding"
-    yield "and rescale. Values below -1024 HU become -1024. The files are those of pydicom and of the package pydicom-data. In"
-    yield "some, one attribute was changed, or the header was made that of a CT with the same pixels (as CT).\n"
+    yield "This page is made by `tests/reading/awkward_files.py`. The tests compare each outcome with pydicom's own"
+    yield "decoding and rescale. Values below -1024 HU become -1024. The files are those of pydicom and of the package"
+    yield "pydicom-data. In some, one attribute was changed, or the header was made that of a CT with the same pixels"
+    yield "(as CT).\n"
     yield "| what | file | outcome |"
     yield "|---|---|---|"
     for case in CASES:
