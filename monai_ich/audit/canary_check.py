@@ -24,7 +24,7 @@ def canary_findings(
     persons: np.ndarray,
     protocol: str,
 ) -> list[Finding]:
-    """Can the patients of each other split be recognised from training? See `metrics.permutation_canary`.
+    """Can the patients of each other split be recognised from training? See `permutation_canary`.
 
     Args:
         frame: the manifest's rows.

@@ -17,11 +17,9 @@ from monai_ich.utils.keys import MARKERS, Split, is_label, labels_among, unknown
 TEXT_COLUMNS = ("key", "image", "mask", "patient_id", "study_id", "hospital", "split")
 REQUIRED_COLUMNS = ("key", "image", "patient_id", "study_id", "hospital")
 SLICE_COLUMNS = ("image_slice", "mask_slice")
-COLUMNS = (
-    *("key", "image", "image_slice", "mask", "mask_slice"),
-    *("patient_id", "study_id", "hospital", "split"),
-    *MARKERS,
-)
+# what a slice is and whose, in the schema's order; then its split, then its labels
+IDENTITY_COLUMNS = ("key", "image", "image_slice", "mask", "mask_slice", "patient_id", "study_id", "hospital")
+COLUMNS = (*IDENTITY_COLUMNS, "split", *MARKERS)
 
 SPLIT_NAMES = tuple(split.value for split in Split)
 FIRST_DATA_ROW = 2  # the header is row 1 in a spreadsheet

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from monai_ich.data import write_manifest
+from monai_ich.data.manifest_checks import IDENTITY_COLUMNS
 from monai_ich.importers.item_records import Refusal, printable
 from monai_ich.importers.label_tables import Labels, apply_labels, unused_rows
 from monai_ich.utils.errors import ManifestError
@@ -20,7 +21,6 @@ from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS
 REPORT_FOLDER = "import"
 PROGRESS_FOLDER = ".import"
 REFUSED_FILE, SERIES_FILE = "refused.csv", "series.csv"
-SLICE_COLUMNS = ("key", "image", "image_slice", "mask", "mask_slice", "patient_id", "study_id", "hospital")
 # What labels are joined by; they do not reach the manifest.
 TOKEN_COLUMNS = ("patient", "study", "series", "instance", "blood")
 
@@ -60,7 +60,7 @@ class ImportedSlices:
     """Collects the manifest's rows column by column: a dict a row would take ten times the memory."""
 
     def __init__(self, labels: Sequence[str] = ()) -> None:
-        self._columns: dict[str, list[Any]] = {name: [] for name in (*SLICE_COLUMNS, *TOKEN_COLUMNS, *labels)}
+        self._columns: dict[str, list[Any]] = {name: [] for name in (*IDENTITY_COLUMNS, *TOKEN_COLUMNS, *labels)}
 
     def add(self, row: dict[str, Any]) -> None:
         """Adds one slice; what is not given is empty."""

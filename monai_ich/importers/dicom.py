@@ -147,7 +147,7 @@ def check_request(request: DicomRequest) -> None:
     try:
         re.compile(request.scan.description)
     except re.error as error:
-        faults.add(f"series description is {request.scan.description!r}, which is no regular expression ({error})")
+        faults.add(f"series description is {request.scan.description!r}, which is not a regular expression ({error})")
     faults.raise_if_any(ConfigurationError)
 
 

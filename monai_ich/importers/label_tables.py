@@ -211,7 +211,9 @@ def _label_cells(cells: pd.Series, column: str, faults: FaultList) -> pd.Series:
     wrong = plain[~plain.isin(list(_CELLS))]
     if len(wrong):
         rows = ", ".join(map(str, wrong.index[:5]))
-        faults.add(f"column {column!r}, row {rows}: {len(wrong)} cells are no label; expected 0, 1 or empty (unknown)")
+        faults.add(
+            f"column {column!r}, row {rows}: {len(wrong)} cells are not labels; expected 0, 1 or empty (unknown)"
+        )
     return plain.map(_CELLS).astype(float)
 
 

@@ -23,7 +23,7 @@ def read_public_table(path: Path, columns: Sequence[str], dtype: Any = None) -> 
         ConfigurationError: there is no such file, it is no CSV in UTF-8, or columns are missing.
     """
     if not path.is_file():
-        raise ConfigurationError(f"{path} is no file. {REMEDY}")
+        raise ConfigurationError(f"{path} is not a file. {REMEDY}")
     try:
         with even_rows():
             table = pd.read_csv(path, dtype=dtype, index_col=False)

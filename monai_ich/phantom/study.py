@@ -14,10 +14,10 @@ from monai_ich.phantom.slice_truth import SliceTruth
 from monai_ich.phantom.spec import PhantomSpec
 from monai_ich.phantom.study_files import write_mask, write_slice
 from monai_ich.utils.files import replace_json, replaced
+from monai_ich.utils.keys import MARKERS
 
 _DEGREES = 180 / math.pi
 PROGRESS_FOLDER = ".progress"  # one file a finished study; what an interrupted run goes on from
-_PATIENT_MARKERS = ("hypodensity", "margin_irregularity", "blend_sign", "fluid_level")
 
 Row = dict[str, Any]
 
@@ -83,7 +83,7 @@ def manifest_row(patient: PhantomPatient, index: int, truth: SliceTruth) -> Row:
         "study_id": patient.truth.study_id,
         "hospital": str(patient.truth.hospital),
         "split": "",
-        **{name: str(getattr(truth, name)) for name in _PATIENT_MARKERS},
+        **{name: str(getattr(truth, name)) for name in MARKERS},
     }
 
 
@@ -102,7 +102,7 @@ def truth_row(patient: PhantomPatient, index: int, truth: SliceTruth) -> Row:
         "clot_volume_ml": clot.volume_ml if clot else 0.0,
         "clot_hu": clot.hu if clot else "",
         "hypodensity_kind": clot.hypodensities[0].kind if clot and clot.hypodensities else "",
-        **{f"patient_{name}": getattr(case, name) for name in _PATIENT_MARKERS},
+        **{f"patient_{name}": getattr(case, name) for name in MARKERS},
         **{name: getattr(case, name) for name in wanted},
         "pixel_mm": scan.pixel_mm,
         "slice_mm": scan.thickness_mm,

@@ -222,7 +222,7 @@ def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str) -> Fra
     if not np.isfinite(numbers).all() or slope == 0 or thickness_mm < 0:
         raise ImageReadError(
             path,
-            f"a geometry or rescale attribute is no usable number (slope {slope}, intercept {intercept}, "
+            f"a geometry or rescale attribute is not a usable number (slope {slope}, intercept {intercept}, "
             f"thickness {thickness_mm} mm, position {position.tolist()})",
             "Export the original CT slice.",
         )

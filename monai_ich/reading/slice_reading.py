@@ -177,7 +177,7 @@ def _read_volume_slices(path: Path, indices: Sequence[int] | None, kind: Kind) -
 def _as_hu(values: np.ndarray, path: Path) -> np.ndarray:
     hu = np.array(values, dtype=np.float32, order="C")
     if not np.isfinite(hu).all():
-        raise ImageReadError(path, "holds values that are no numbers (NaN or infinite); expected HU", "Replace them.")
+        raise ImageReadError(path, "holds values that are not numbers (NaN or infinite); expected HU", "Replace them.")
     return np.maximum(hu, np.float32(LOWEST_HU), out=hu)
 
 

@@ -45,7 +45,7 @@ def said(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         ("phantom --manifest x.csv --dataset-dir file.txt", "file.txt: File exists. Correct the path"),
         ("phantom --dataset x", "--dataset-dir"),
         ("import dicom empty --hospital 1 --manifest i.txt", "i.txt; expected a file name that ends with .csv"),
-        ("import dicom empty --hospital 1 --manifest i.csv --series-description (", "no regular expression"),
+        ("import dicom empty --hospital 1 --manifest i.csv --series-description (", "not a regular expression"),
         (f"import rsna empty --manifest {NOWHERE}/x.csv", "cannot be made"),
         ("import rsna empty --manifest x.csv --output-dir out", "is not this data set as it is published"),
         (f"split nothere.csv --output {NOWHERE}/x.csv", "cannot be made"),

@@ -99,7 +99,7 @@ def test_negative_and_masked_positives_end_to_end(tmp_path: Path) -> None:
         ("name,hypodensity\nx,1\n", "it has 0 columns that name what a row is about (none)"),
         ("patient,study_uid,hypodensity\nx,y,1\n", "it has 2 columns that name what a row is about"),
         ("patient,Hypo\nx,1\n", "no column holds labels"),
-        ("patient,hypodensity\nx,2\ny,?\nz,1\n", "column 'hypodensity', row 2, 3: 2 cells are no label"),
+        ("patient,hypodensity\nx,2\ny,?\nz,1\n", "column 'hypodensity', row 2, 3: 2 cells are not labels"),
         ("patient,hypodensity\nx,1\ny,0\nx,0\n", "rows 2, 4 name the same patient and contradict each other"),
     ],
 )

@@ -117,7 +117,7 @@ def test_nifti_without_orientation_or_with_nan_is_refused(tmp_path: Path) -> Non
     with pytest.raises(ImageReadError, match=r"neither sform nor qform is set"):
         read_slices(tmp_path / "v.nii")
     nib.save(nib.Nifti1Image(np.full((8, 8, 2), np.nan, np.float32), np.eye(4)), tmp_path / "n.nii")
-    with pytest.raises(ImageReadError, match=r"n\.nii: holds values that are no numbers"):
+    with pytest.raises(ImageReadError, match=r"n\.nii: holds values that are not numbers"):
         read_slices(tmp_path / "n.nii")
     nib.save(nib.Nifti1Image(np.zeros((8, 8, 2, 3), np.float32), np.eye(4)), tmp_path / "t.nii")
     with pytest.raises(ImageReadError, match=r"expected one grey value a voxel"):
