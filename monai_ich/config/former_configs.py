@@ -45,7 +45,9 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
     config["data"] = {"markers": "@classified_markers", "manifest": "@manifest_data", "slices": "@slices"}
     config["network"] = "$monai_ich.engines.on_all_processes(@network_def.to(@device), @device)"
     steps = [step for step in config["initialize"] if step not in _STAGE_STEPS and "init_distributed" not in step]
-    config["initialize"], config["named_segmentation"] = steps, ""
+    # MONAI has counted the steps already when the first of them brings the config up to date
+    nothing = ["$None"] * (len(config["initialize"]) - len(steps))
+    config["initialize"], config["named_segmentation"] = [*steps, *nothing], ""
     config.pop("finalize", None)
     if _FORMER_STAGE in str(config.get("segmentation_checkpoint")):
         stage = config["segmentation_stage"]

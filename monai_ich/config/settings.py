@@ -24,8 +24,8 @@ TASKS = tuple(task.value for task in Task)
 class Role(StrEnum):
     """What a setting decides."""
 
-    RESULT = "result"  # what a run computes: fixed when a run goes on, equal within a row, shown
-    IDENTITY = "identity"  # which run it is: fixed when a run goes on, different between a table's runs, shown
+    RESULT = "result"  # which row it is and what it computes: fixed when a run goes on, equal within a row, shown
+    IDENTITY = "identity"  # which run of its row it is: fixed when a run goes on, different within a row, shown
     PLACE = "place"  # where and how it is computed: free to change, not shown
 
 
@@ -165,8 +165,8 @@ _RESULT, _IDENTITY, _PLACE = Role.RESULT, Role.IDENTITY, Role.PLACE
 # fmt: off
 # ruff: noqa: E501  (one line a setting)
 SETTINGS: dict[str, Setting] = {
-    "row": Setting(_TEXT, _IDENTITY, "name of the row in the table", of_table=True),
-    "run_name": Setting(_NAME, _IDENTITY, "name of the run in MLflow, and the beginning of its folder's name"),
+    "row": Setting(_TEXT, _RESULT, "name of the row in the table", of_table=True),
+    "run_name": Setting(_NAME, _RESULT, "name of the run in MLflow, and the beginning of its folder's name"),
     "seed": Setting(_COUNT_OR_ZERO, _IDENTITY, "of weights, order and augmentation", of_table=True),
     "manifest": Setting(_CSV, _IDENTITY, "CSV with one row a slice; a phantom's is made when it is not there", of_table=True),
     "dataset_dir": Setting(_PATH, _PLACE, "folder of the images; empty: as the manifest's card says"),

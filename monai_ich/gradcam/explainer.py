@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from monai_ich.gradcam.class_activation import METHOD_TITLES, METHODS, ActivationMaps, activation_maps
-from monai_ich.metrics import marker_probabilities
 from monai_ich.networks import HeadOutput, JointEncoder, MultiTaskNet, SwinEncoder
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import MARKERS, Task, is_label
+from monai_ich.utils.probabilities import marker_probabilities
 
 _PREFIX = "network."  # of the network's modules inside `HeadOutput`
 HEADS = (Task.CLS.value, Task.SEG.value)

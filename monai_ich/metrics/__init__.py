@@ -14,7 +14,6 @@ from monai_ich.metrics.comparison import (
 from monai_ich.metrics.delong import AUCDifference, auc_covariance, compare_aucs, structural_components
 from monai_ich.metrics.detectable import hanley_mcneil_variance, minimum_detectable_auc_difference
 from monai_ich.metrics.prediction_table import PredictionTable
-from monai_ich.metrics.probabilities import haematoma_mask, haematoma_probability, marker_probabilities
 from monai_ich.metrics.resampling import (
     bootstrap_p_value,
     holm_correction,
@@ -41,11 +40,8 @@ __all__ = [
     "classification_metrics",
     "compare_aucs",
     "gap_between",
-    "haematoma_mask",
-    "haematoma_probability",
     "hanley_mcneil_variance",
     "holm_correction",
-    "marker_probabilities",
     "minimum_detectable_auc_difference",
     "multilabel_metrics",
     "paired_for_gap",

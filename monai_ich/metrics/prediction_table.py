@@ -13,10 +13,10 @@ import pandas as pd
 import torch
 
 from monai_ich.metrics.classification import classification_metrics, multilabel_metrics
-from monai_ich.metrics.probabilities import haematoma_mask, marker_probabilities
 from monai_ich.metrics.segmentation import segmentation_counts, segmentation_metrics
 from monai_ich.utils.errors import MonaiIchError
 from monai_ich.utils.keys import Key, Task
+from monai_ich.utils.probabilities import haematoma_mask, marker_probabilities
 
 IDENTITY_COLUMNS = ("index", "key", "patient_id", "study_id", "hospital")
 SEG_COLUMNS = ("seg_intersection", "seg_union", "seg_pred_area", "seg_area")

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 
-from monai_ich.metrics import haematoma_probability
 from monai_ich.transforms import shown_window_hu
 from monai_ich.utils.keys import Task
+from monai_ich.utils.probabilities import haematoma_probability
 from monai_ich.visualize import panel_figure
 
 PANEL_SLICES = 6

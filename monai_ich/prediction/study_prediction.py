@@ -17,7 +17,6 @@ from monai.engines import SupervisedEvaluator
 from monai.utils import CommonKeys
 from torch.utils.data import Dataset
 
-from monai_ich.metrics import haematoma_probability, marker_probabilities
 from monai_ich.networks import load_weights
 from monai_ich.prediction.result_panel import PANEL_SLICES, result_panel
 from monai_ich.reading import SliceStack, read_series
@@ -27,6 +26,7 @@ from monai_ich.utils.console import console
 from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.files import replace_json
 from monai_ich.utils.keys import Key, Task
+from monai_ich.utils.probabilities import haematoma_probability, marker_probabilities
 from monai_ich.utils.provenance import sha256_of_file
 from monai_ich.visualize import save_figure
 

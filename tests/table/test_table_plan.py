@@ -106,7 +106,7 @@ def test_all_rows_come_before_any_second_seed() -> None:
     assert [(run.row.name, run.seed) for run in runs] == [(row.name, seed) for seed in range(2) for row in rows]
     run = runs[3]
     assert run.run_dir == Path("tables/mine/runs/mtl-swin-unet-cls-seg/seed1")
-    assert run.config["experiment_name"] == "table-mine"
+    assert run.config["tracker"]["experiment_name"] == "table-mine"
     assert (run.config["seed"], run.config["manifest"], run.config["max_epochs"]) == (1, "some.csv", 3)
     assert differing_keys(runs[1].config, run.config) == [], "another seed is the same configuration"
     assert {"row", "tasks"} <= set(differing_keys(runs[0].config, runs[1].config))

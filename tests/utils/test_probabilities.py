@@ -12,7 +12,7 @@ from scipy.special import expit
 from scipy.special import softmax as reference_softmax
 
 import monai_ich
-from monai_ich.metrics import haematoma_mask, haematoma_probability, marker_probabilities
+from monai_ich.utils.probabilities import haematoma_mask, haematoma_probability, marker_probabilities
 
 PACKAGE = Path(monai_ich.__file__).parent
 LOGITS = torch.tensor([[0.5, -1.0], [-2.0, 3.0], [0.25, 0.25]])
@@ -50,4 +50,4 @@ def test_nothing_else_turns_logits_into_probabilities() -> None:
     trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in PACKAGE.rglob("*.py")}
     found = {file.relative_to(PACKAGE) for file, tree in trees.items() if any(map(_activates, ast.walk(tree)))}
     elsewhere = {file for file in found if file.parts[0] not in ("networks", "losses")}
-    assert elsewhere == {Path("metrics/probabilities.py")}
+    assert elsewhere == {Path("utils/probabilities.py")}
