@@ -39,9 +39,9 @@ test: .venv/.test
 coverage: .venv/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term-missing:skip-covered \
 		--cov-report=xml --cov-report=html
-	@echo "room: statements, missed, branches, missed in part, covered"
-	@for room in $(dir $(wildcard monai_ich/*/__init__.py)); do \
-		printf '%-24s' $$room; $(BIN)/coverage report --include="$$room*" | sed -n 's/^TOTAL//p'; done
+	@printf '%-24s%12s%8s%10s%9s%9s\n' room statements missed branches partly covered
+	@for room in $(dir $(wildcard monai_ich/*/__init__.py)); do $(BIN)/coverage report --include="$$room*" | \
+		awk -v room=$$room '$$1 == "TOTAL" {printf "%-24s%12s%8s%10s%9s%9s\n", room, $$2, $$3, $$4, $$5, $$6}'; done
 
 lint: .venv/.test
 	$(BIN)/ruff check .

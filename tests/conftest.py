@@ -91,3 +91,11 @@ def in_root() -> Iterator[None]:
 
     with from_root():
         yield
+
+
+@pytest.fixture
+def no_figures() -> Iterator[None]:
+    from support import without_figures
+
+    with without_figures():
+        yield

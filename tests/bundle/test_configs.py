@@ -129,6 +129,7 @@ def test_a_run_that_fails_says_so_in_mlflow(tiny_settings: dict[str, Any], tmp_p
     assert not (run_dir / "results.json").exists()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_two_runs_with_one_seed_give_the_same_metrics(tiny_settings: dict[str, Any]) -> None:
     results = []
     for name in ("first", "second"):
@@ -139,6 +140,7 @@ def test_two_runs_with_one_seed_give_the_same_metrics(tiny_settings: dict[str, A
         pd.testing.assert_frame_equal(first, second)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_another_seed_gives_another_run(tiny_settings: dict[str, Any], tiny_run: Path) -> None:
     run_dir = Path(tiny_settings["run_directory::runs_dir"]) / "another-seed"
     run_bundle(config_file=_files(), **tiny_settings, run_dir=str(run_dir), seed=1)

@@ -15,9 +15,9 @@ import mlflow
 import pytest
 import torch
 from monai.bundle import run as run_bundle
-from support import ROOT, from_root
+from support import ROOT, from_root, without_figures
 
-pytestmark = pytest.mark.usefixtures("in_root")
+pytestmark = pytest.mark.usefixtures("in_root", "no_figures")
 
 TRAIN = "bundles/mtl/train.json"
 
@@ -48,7 +48,7 @@ def _finish(module_and_arguments: list[str], **environment: str) -> subprocess.C
 def uninterrupted(tiny_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
     """Returns the weights after three epochs of a run that nothing disturbed."""
     run_dir = tmp_path_factory.mktemp("uninterrupted") / "run"
-    with from_root():
+    with from_root(), without_figures():
         run_bundle(config_file=[TRAIN], **{**tiny_settings, "max_epochs": 3, "run_dir": str(run_dir)})
     return torch.load(run_dir / "models/last.pt", weights_only=True)["model"]
 

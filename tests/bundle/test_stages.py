@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 from monai.bundle import run as run_bundle
-from support import from_root
+from support import from_root, without_figures
 
 from monai_ich.utils.errors import ConfigurationError, MonaiIchError, RunDirectoryError
 
-pytestmark = pytest.mark.usefixtures("in_root")
+pytestmark = pytest.mark.usefixtures("in_root", "no_figures")
 
 TRAIN = "bundles/mtl/train.json"
 FROZEN = "encoder.frozen."
@@ -44,7 +44,7 @@ def _refusal(row: str, settings: dict[str, Any], **more: Any) -> BaseException:
 def joint_run(tiny_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Joint-Learning, whose U-Net has running statistics that a forward pass in training mode would change."""
     run_dir = tmp_path_factory.mktemp("joint") / "joint-learning"
-    with from_root():
+    with from_root(), without_figures():
         return _train("joint_learning", tiny_settings, run_dir=str(run_dir), max_epochs=2)
 
 

@@ -146,9 +146,11 @@ def test_a_full_disk_is_named_and_loses_nothing(cache: ArrayCache) -> None:
     """A limit of the operating system on the size of files, which ends writing as a full disk does."""
 
     def fill() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300, before[1]))
         with pytest.raises(CacheError, match=r"cache: the cache cannot be written .*Free space.*cache_dir"):
             cache.store("y", ARRAYS)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)  # coverage writes its own file at the end
 
     assert in_process(fill) == 0
     assert cache.load("y") is None
@@ -165,13 +167,14 @@ def test_a_folder_that_is_only_to_be_read_serves_what_it_holds(cache: ArrayCache
 
     def use() -> None:
         if os.getuid() == 0:
-            os.setuid(65534)  # nothing is closed to root
+            os.seteuid(65534)  # nothing is closed to root
         again = ArrayCache(cache.folder, ("image", "mask"))
         assert_whole(again)
         with pytest.raises(CacheError, match=r"cache: the cache cannot be written .*Permission denied"):
             again.store("y", ARRAYS)
         with pytest.raises(CacheError, match="permissions"), again.claim("y"):
             pass
+        os.seteuid(os.getuid())
 
     assert in_process(use) == 0
     cache.folder.chmod(0o755)

@@ -30,7 +30,7 @@ from monai_ich.table.table_results import Analysis
 from monai_ich.table.table_runs import RunRecord, clear_broken_files, is_complete, locked, read_record
 from monai_ich.utils.errors import ComparisonError, ConfigurationError, RunDirectoryError
 
-pytestmark = pytest.mark.usefixtures("in_root")
+pytestmark = pytest.mark.usefixtures("in_root", "no_figures")
 
 ROWS = ("Swin Transformer", "MTL-Swin-Unet (cls+seg)")
 NOTHING_TO_TRAIN = "nothing is left to train"
