@@ -38,8 +38,8 @@ def renamed(text: str) -> str:
 def with_home_rooms(text: str) -> str:
     """Names every part of this package by the room that defines it; another room may offer the same part.
 
-    >>> with_home_rooms("$monai_ich.bundle.start()")
-    '$monai_ich.config.start()'
+    >>> with_home_rooms("$monai_ich.bundle.RunDirectory(@run_dir)")
+    '$monai_ich.utils.run_files.RunDirectory(@run_dir)'
 
     Raises:
         ExportError: `text` names a part that does not exist.

@@ -11,10 +11,10 @@ from monai_ich.utils.errors import ExportError
 
 def test_a_part_is_named_by_the_room_that_defines_it() -> None:
     """`bundle` offers parts of other rooms, and importing it imports training."""
-    config = '{"initialize": ["$monai_ich.bundle.start()"]}'
-    assert with_home_rooms(config) == config.replace("bundle", "config")
+    config = "$monai_ich.bundle.RunDirectory(Path(@run_dir))"
+    assert with_home_rooms(config) == config.replace("bundle", "utils.run_files")
     assert "handlers" in rooms_behind(config)
-    assert not {"handlers", "bundle", "data"} & set(rooms_behind(with_home_rooms(config)))
+    assert rooms_behind(with_home_rooms(config)) == ["utils"]
 
 
 @pytest.mark.parametrize("name", ["monai_ich.losses.PAPER_WEIGHTS", "monai_ich.networks.sizes", "monai_ich.phantom"])

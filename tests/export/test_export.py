@@ -186,7 +186,7 @@ def test_the_model_card_states_where_the_numbers_come_from(exported: Path, tiny_
     for name in ("test_hospitals_1_4", "test_hospitals_5_11"):
         labels = pd.read_csv(tiny_run / f"predictions/{name}.csv")["label_hypodensity"]
         assert f"\n| {name} | {len(labels)} | {labels.sum()} |" in card
-    assert "fewer than 50 positives" in card
+    assert "fewer than 50 positives in test_hospitals_1_4 and test_hospitals_5_11." in card
     assert "not a medical device" in card
 
 

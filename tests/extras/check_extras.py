@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,11 +36,6 @@ class CheckError(Exception):
     """A command did not do what it has to."""
 
 
-def step(text: str) -> None:
-    """Prints what is done now."""
-    print(f"  {text}", flush=True)
-
-
 class Environment:
     """A virtual environment with the wheel in it, and the folder where its commands run."""
 
@@ -47,6 +43,10 @@ class Environment:
         self.venv = venv
         self.folder = folder
         self.wheel = wheel
+
+    def step(self, text: str) -> None:
+        """Prints what is done now."""
+        print(f"{self.venv.name}: {text}", flush=True)
 
     def install(self, *what: str) -> None:
         """Installs packages at the versions of `constraints.txt`. Modules are compiled when they are imported."""
@@ -100,26 +100,25 @@ class Environment:
         return self.python(str(HERE / name), *arguments)
 
 
-def check_no_extra(base: Environment) -> Environment:
-    """Every command that needs no extra, from the phantom to the heat map. Returns the environment."""
-    step("commands and rooms")
+def check_no_extra(base: Environment) -> None:
+    """Every command that needs no extra, from the phantom to the heat map."""
+    base.step("commands and rooms")
     base.run(str(base.venv / "bin/monai-ich"), "--help")
     base.script("import_all.py")
-    step("a phantom, and training")
+    base.step("a phantom, and training")
     settings = [word for key, value in {**TINY_DATA, **TINY_RUN}.items() for word in (f"--{key}", value)]
     base.python("-m", "monai.bundle", "run", "--config_file", "bundles/mtl/train.json", *settings)
     ours = ("-m", "monai_ich")
-    step("check, split, audit")
+    base.step("check, split, audit")
     base.python(*ours, "check", "data_manifests/phantom.csv")
     base.python(*ours, "split", "data_manifests/phantom.csv", "--output", "split.csv", "--protocol", "patient")
     base.python(*ours, "audit", "data_manifests/phantom.csv", "--no-pictures", "--workers", "1")
-    step("predict, gradcam")
+    base.step("predict, gradcam")
     base.python(*ours, "predict", "runs/tiny", str(source(base)), "--output-dir", "plain")
     base.python(*ours, "predict-example", "--output-dir", "example")
     base.python(*ours, "gradcam", "runs/tiny", str(source(base)), "--output-dir", "heat")
-    step("export says which extra it needs")
+    base.step("export says which extra it needs")
     base.python(*ours, "export", "runs/tiny", "refused", fails_with="pip install 'monai_ich[export]'")
-    return base
 
 
 def source(environment: Environment) -> Path:
@@ -142,8 +141,8 @@ def check_export(extra: Environment, base: Environment) -> None:
     """A run is exported, and its bundle predicts the same where only the packages of its metadata are installed."""
     extra.python("-m", "monai_ich", "export", "runs/tiny", "shared/tiny")
     bundle = extra.folder / "shared/tiny"
-    step("the exported bundle, with what its metadata requires")
     elsewhere = base.copy("elsewhere")
+    elsewhere.step("the exported bundle, with what its metadata requires")
     elsewhere.script("keep_required.py", str(bundle / "configs/metadata.json"))
     config = ["--config_file", "configs/inference.json", "--bundle_root", "."]
     places = ["--input", str(source(extra)), "--output_dir", "../elsewhere"]
@@ -190,34 +189,67 @@ def check_extra(name: str, base: Environment) -> None:
     if name not in CHECKS:
         raise CheckError(f"the extra {name!r} has no check: add one to CHECKS in {Path(__file__).relative_to(ROOT)}")
     extra = base.copy(name)
+    extra.step("install")
     extra.install(f"{extra.wheel}[{name}]")
-    step("its packages and commands")
+    extra.step("its packages and commands")
     extra.script("import_extra.py", name)
     CHECKS[name](extra, base)
 
 
-def set_up(work: Path) -> Environment:
-    """Builds the wheel, installs it without extras, and copies what its commands work on."""
-    folder = work / "folder"
-    folder.mkdir(parents=True)
-    for name in ("bundles", "tests", "docs"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
-        shutil.copyfile(ROOT / name, folder / name)
-    subprocess.run([sys.executable, "-m", "venv", str(work / "venvs/base")], check=True)
-    base = Environment(work / "venvs/base", folder, work)
-    step("build the wheel")
-    base.python("-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(work / "wheel"), str(ROOT))
-    base.wheel = next((work / "wheel").glob("*.whl"))
-    step("install it")
+def set_up(base: Environment) -> None:
+    """Copies what the commands work on, builds the wheel, and installs it without extras."""
+    code = base.folder.with_name("code")
+    copy_of_root(base.folder, "bundles", "tests", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md")
+    # without what an earlier build left beside it
+    copy_of_root(code, "monai_ich", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+    subprocess.run([sys.executable, "-m", "venv", str(base.venv)], check=True)
+    base.step("build the wheel")
+    base.python("-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(base.wheel), str(code))
+    base.wheel = next(base.wheel.glob("*.whl"))
+    base.step("install it")
     base.install(str(base.wheel))
-    return base
+
+
+def copy_of_root(target: Path, *names: str) -> None:
+    """Copies files and folders of the repository."""
+    target.mkdir(parents=True)
+    for name in names:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(ROOT / name, target / name)
 
 
 def extras_of(base: Environment) -> list[str]:
     """The extras that the installed wheel's metadata lists."""
     code = "from importlib import metadata; print(*metadata.metadata('monai_ich').get_all('Provides-Extra', []))"
     return base.python("-c", code).split()
+
+
+Result = tuple[str, float, str]
+
+
+def timed(name: str, check: Callable[..., None], *arguments: object) -> Result:
+    """Runs a check. Returns its name, how long it took in s, and `ok` or `FAILED`; a failure is printed."""
+    begun = time.monotonic()
+    outcome = "ok"
+    try:
+        check(*arguments)
+    except (CheckError, OSError, subprocess.CalledProcessError) as error:
+        print(f"{name} FAILED: {error}", flush=True)
+        outcome = "FAILED"
+    return name, time.monotonic() - begun, outcome
+
+
+def check_all(base: Environment, only: Sequence[str]) -> list[Result]:
+    """Checks the wheel alone, then the extras, two at a time; their checks start from the run that the first trains."""
+    results = [timed("set-up", set_up, base)]
+    if results[-1][-1] == "ok":
+        results.append(timed("no extra", check_no_extra, base))
+    if results[-1][-1] == "ok":
+        with ThreadPoolExecutor(2) as pool:
+            results += pool.map(lambda name: timed(name, check_extra, name, base), only or extras_of(base))
+    return results
 
 
 def main() -> int:
@@ -228,27 +260,12 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = (arguments.work or Path(temporary)).resolve()
-        results: list[tuple[str, float, str]] = []
-
-        def timed(name: str, check: Callable[[], Environment | None]) -> Environment | None:
-            print(name, flush=True)
-            begun = time.monotonic()
-            try:
-                made, outcome = check(), "ok"
-            except (CheckError, OSError, subprocess.CalledProcessError) as error:
-                print(error, flush=True)
-                made, outcome = None, "FAILED"
-            results.append((name, time.monotonic() - begun, outcome))
-            return made
-
-        base = timed("set-up", lambda: set_up(work))
-        # the extras' checks start from the run that the check without an extra trains
-        if base is not None and timed("no extra", lambda: check_no_extra(base)) is not None:
-            for name in arguments.only or extras_of(base):
-                timed(name, lambda name=name: check_extra(name, base))
+        begun = time.monotonic()
+        results = check_all(Environment(work / "venvs/base", work / "folder", work / "wheel"), arguments.only)
+        results.append(("all", time.monotonic() - begun, "ok" if {r[-1] for r in results} == {"ok"} else "FAILED"))
     for name, seconds, outcome in results:
         print(f"{name:12} {seconds:5.0f} s  {outcome}")
-    return int(any(outcome != "ok" for *_, outcome in results))
+    return int(results[-1][-1] != "ok")
 
 
 if __name__ == "__main__":
