@@ -146,15 +146,15 @@ class Evaluation:
             figures[f"roc_{marker}"] = roc_figure(scored, marker, self.threshold)
             figures[f"precision_recall_{marker}"] = precision_recall_figure(scored, marker, self.threshold)
             figures[f"confusion_{marker}"] = confusion_figure(scored, marker, self.threshold)
-        for name, dataset in self.datasets.items():
-            figures[f"panel_{name}"] = self._panel(dataset, self.tables[name])
+        for name in self.datasets:
+            figures[f"panel_{name}"] = self._panel(name)
         for picture in self.pictures:
             figures |= picture(self)
         return figures
 
-    def _panel(self, dataset: SliceDataset, table: PredictionTable) -> Figure:
+    def _panel(self, name: str) -> Figure:
         """Draws slices with the marker first (without a classifier, with blood): what a reader looks for."""
-        frame, markers = table.frame, table.markers
+        dataset, frame, markers = self.datasets[name], self.tables[name].frame, self.tables[name].markers
         wanted = f"{LABEL}{markers[0]}" if markers else "seg_area"
         order = frame.sort_values(wanted, ascending=False, kind="stable") if wanted in frame else frame
         half = PANEL_SLICES // 2
@@ -170,6 +170,7 @@ class Evaluation:
             [_panel_title(row, markers) for row in chosen.to_dict("records")],
             markers,
             dataset.slices.preprocessing,
+            name,
             masks=torch.stack([sample[Key.MASK] for sample in samples]).numpy(),
             has_mask=[bool(sample[Key.HAS_MASK]) for sample in samples],
         )

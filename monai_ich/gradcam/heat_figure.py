@@ -20,6 +20,7 @@ from monai_ich.visualize import MASK_COLOUR, note, show_slice
 HEAT_MAP = "plasma"
 MOST_OPAQUE = 0.65
 SIDE_IN = 2.0
+TITLE_WIDTH_IN = 5.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ def heat_figure(groups: Sequence[HeatSlices], title: str = "") -> Figure:
     if not groups:
         raise ValueError("expected at least one group of slices, got none")
     columns = max(len(group.images) for group in groups)
-    size = (SIDE_IN * columns + 1.1, (2 * SIDE_IN + 0.35) * len(groups) + 0.6)
+    size = (max(SIDE_IN * columns + 1.1, TITLE_WIDTH_IN), (2 * SIDE_IN + 0.35) * len(groups) + 0.6)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(2 * len(groups), columns, squeeze=False)
     for axes in grid.flat:

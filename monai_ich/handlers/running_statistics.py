@@ -13,6 +13,7 @@ from monai.utils import CommonKeys
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from monai_ich.handlers.engine_state import output_of
+from monai_ich.networks import MultiTaskNet
 
 
 class RunningStatisticsRefresh:
@@ -32,21 +33,23 @@ class RunningStatisticsRefresh:
     Attach it to the trainer before the validation handler and the checkpoints.
     """
 
-    def __init__(self, network: torch.nn.Module, inferer: Inferer, batches: int = 8) -> None:
+    def __init__(self, network: MultiTaskNet, inferer: Inferer, batches: int = 16) -> None:
         """
         Args:
-            network: the bare network, without `DistributedDataParallel`.
+            network: the bare network, without `DistributedDataParallel`. Of its heads only those with batch
+                normalisation run, if there are any.
             inferer: as in validation, so that features have the same precision.
             batches: how many; 0 leaves the moving average as it is, as in the paper's recipe. Their images
-                (B, 1, H, W) stay in memory. On the phantom 8 of 16 images do as well as
+                (B, 1, H, W) stay in memory. On the phantom 16 of 16 images do as well as
                 the whole epoch (docs/phantom_results.md).
         """
-        self.network = network
+        normalising = {task: head for task, head in network.heads.items() if _layers(head)}
+        self.network = MultiTaskNet(network.encoder, normalising or dict(network.heads.items()))
         self.inferer = inferer
         self.images: deque[torch.Tensor] = deque(maxlen=batches)
 
     def attach(self, engine: Engine) -> None:
-        if self.images.maxlen and any(isinstance(module, _BatchNorm) for module in self.network.modules()):
+        if self.images.maxlen and _layers(self.network):
             engine.add_event_handler(Events.ITERATION_COMPLETED, self._keep)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._refresh)
 
@@ -54,7 +57,7 @@ class RunningStatisticsRefresh:
         self.images.append(output_of(engine)[CommonKeys.IMAGE])
 
     def _refresh(self, engine: Engine) -> None:
-        layers = [module for module in self.network.modules() if isinstance(module, _BatchNorm) and module.training]
+        layers = [layer for layer in _layers(self.network) if layer.training]
         momenta = [layer.momentum for layer in layers]
         with eval_mode(self.network):
             for layer in layers:
@@ -66,3 +69,7 @@ class RunningStatisticsRefresh:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
         self.images.clear()
+
+
+def _layers(network: torch.nn.Module) -> list[_BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]

@@ -23,6 +23,7 @@ def result_panel(
     titles: Sequence[str],
     markers: Sequence[str],
     preprocessing: Any,
+    name: str = "",
     **truth: Any,
 ) -> Figure:
     """Draws slices and what a network's heads put out for them.
@@ -33,10 +34,11 @@ def result_panel(
         titles: (N,).
         markers: of the classifier; named above the panel, with the HU window.
         preprocessing: what made the images: its window is named.
+        name: of the test set, to be named too.
         truth: `masks` and `has_mask` of `panel_figure`, where they are known.
     """
     window = shown_window_hu(preprocessing)
-    parts = [", ".join(markers), "window {:g} to {:g} HU".format(*window) if window else ""]
+    parts = [name, ", ".join(markers), "window {:g} to {:g} HU".format(*window) if window else ""]
     return panel_figure(
         images.numpy(),
         seg_probabilities=haematoma_probability(outputs[Task.SEG]).cpu().numpy() if Task.SEG in outputs else None,

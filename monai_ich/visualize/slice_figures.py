@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,24 +12,25 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 MASK_COLOUR, PREDICTION_COLOUR = "#56B4E9", "#E69F00"  # both bright enough on a CT's greys
-BLACK_BOX = {"facecolor": "black", "edgecolor": "none", "pad": 2}  # text on it is legible also over bone
+# Text that is legible also over bone.
+_ON_SLICE: dict[str, Any] = {"color": "white", "bbox": {"facecolor": "black", "edgecolor": "none", "pad": 1.5}}
 
 
 def show_slice(axes: Axes, image: np.ndarray) -> None:
-    """Draws a slice (H, W) in [0, 1] without ticks, with R and L at the patient's sides.
+    """Draws a slice (H, W) in [0, 1] without ticks, with R and L in the corners on the patient's sides.
 
     Columns run from the patient's right to his left, as in every slice that `monai_ich.reading` gives: the reader looks
     from the feet.
     """
     axes.imshow(image, cmap="gray", vmin=0, vmax=1)
     axes.set(xticks=[], yticks=[])
-    for x, side, inwards in ((0.02, "R", "left"), (0.98, "L", "right")):
-        axes.text(x, 0.5, side, color="white", fontsize=7, transform=axes.transAxes, va="center", ha=inwards)
+    for x, side, inwards in ((0.03, "R", "left"), (0.97, "L", "right")):
+        axes.text(x, 0.97, side, **_ON_SLICE, fontsize=7, transform=axes.transAxes, va="top", ha=inwards)
 
 
 def note(axes: Axes, text: str) -> None:
     """Writes a few words over the foot of a slice."""
-    axes.text(0.5, 0.04, text, color="white", fontsize=8, ha="center", transform=axes.transAxes, bbox=BLACK_BOX)
+    axes.text(0.5, 0.04, text, **_ON_SLICE, fontsize=8, transform=axes.transAxes, ha="center")
 
 
 def panel_figure(
