@@ -75,10 +75,13 @@ def roc_figure(test_sets: Mapping[str, ScoredSlices], marker: str, threshold: fl
 def precision_recall_figure(test_sets: Mapping[str, ScoredSlices], marker: str, threshold: float) -> Figure:
     """Precision against recall on one pair of axes, each with its average precision and its operating point.
 
-    A thin line in the set's colour marks its prevalence, the precision of calling everything positive.
+    A thin line in the set's colour marks its prevalence, the precision of calling everything positive. Where no slice is
+    called positive, there is no dot.
 
     Args:
-        test_sets, marker, threshold: see `roc_figure`. Where no slice is called positive, there is no dot.
+        test_sets: by name, as in `roc_figure`.
+        marker: what the slices are classified by.
+        threshold: a slice is called positive from this probability on.
     """
     figure, axes = _square_axes(f"{marker}: precision and recall", "recall", "precision")
     for number, (name, scored) in enumerate(test_sets.items()):
@@ -101,7 +104,9 @@ def confusion_figure(test_sets: Mapping[str, ScoredSlices], marker: str, thresho
     """Confusion matrices side by side: counts, and the share of each true class; a darker cell is a larger share.
 
     Args:
-        test_sets, marker, threshold: see `roc_figure`.
+        test_sets: by name, as in `roc_figure`.
+        marker: what the slices are classified by.
+        threshold: a slice is called positive from this probability on.
     """
     figure = Figure(figsize=(3.6 * max(len(test_sets), 1) + 0.4, 4.6), layout="constrained")
     names = [f"no {marker}", marker]
