@@ -75,8 +75,8 @@ def roc_figure(test_sets: Mapping[str, ScoredSlices], marker: str, threshold: fl
 def precision_recall_figure(test_sets: Mapping[str, ScoredSlices], marker: str, threshold: float) -> Figure:
     """Precision against recall on one pair of axes, each with its average precision and its operating point.
 
-    A thin line in the set's colour marks its prevalence, the precision of calling everything positive. Where no slice is
-    called positive, there is no dot.
+    A thin line in the set's colour marks its prevalence, the precision of calling everything positive. Where no slice
+    is called positive, there is no dot.
 
     Args:
         test_sets: by name, as in `roc_figure`.
