@@ -38,4 +38,4 @@ def ensure_phantom(manifest: str, spec: PhantomSpec) -> None:
         generate_phantom(phantom_folder(path), path, spec)
     wait_for_all()
     if path.exists():
-        refuse_other_specification(path, spec, is_made_here=is_ours)
+        refuse_other_specification(path, spec, phantom_folder(path) if is_ours else None)

@@ -71,14 +71,15 @@ def refuse_another_phantom(folder: Path, table: Path, spec: PhantomSpec) -> None
     faults.raise_if_any(ConfigurationError)
 
 
-def refuse_other_specification(table: Path, spec: PhantomSpec, *, is_made_here: bool) -> None:
+def refuse_other_specification(table: Path, spec: PhantomSpec, made_in: Path | None) -> None:
     """Refuses a manifest of a phantom that was made with another specification; other manifests are left alone.
 
     Args:
         table: a manifest that exists.
         spec: what the run's setting `phantom` asks for.
-        is_made_here: the run itself would make this phantom, so every field counts. Otherwise, as in a manifest that a
-            protocol drew from a phantom, only those fields count that are asked for: that differ from the default.
+        made_in: the folder in which the run itself would make this phantom; None if it would not. Of a phantom that
+            lies there every field counts. Of another one, such as one that the user names, only those fields count that
+            are asked for: that differ from the default.
 
     Raises:
         ConfigurationError: with every field in which the two differ.
@@ -90,7 +91,7 @@ def refuse_other_specification(table: Path, spec: PhantomSpec, *, is_made_here: 
     recorded = recorded_spec(folder)
     faults = FaultList(_headline(folder, table, f"{table} is of a phantom with another specification."))
     asked = {_VERSION: PHANTOM_VERSION, **spec.as_dict()}
-    if not is_made_here:
+    if made_in is None or folder.resolve() != made_in.resolve():
         default = dict(_fields(PhantomSpec().as_dict()))
         asked = {name: value for name, value in _fields(spec.as_dict()) if value != default[name]}
     if recorded is not None:

@@ -81,12 +81,14 @@ def test_a_former_run_is_explained_and_exported(former_run: Path, tmp_path: Path
     assert (tmp_path / "exported/models/model.pt").is_file()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_former_run_goes_on(former_run: Path) -> None:
     run_bundle(config_file=str(former_run / "train.json"), max_epochs=3)
     assert torch.load(former_run / "models/last.pt", weights_only=True)["epoch"] == 3
     assert (former_run / "results.json").is_file()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_former_joint_run_goes_on_with_both_stages(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
     run = _placed("joint", tmp_path / "joint", tiny_settings)
     run_bundle(config_file=str(run / "train.json"))

@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import public_cohorts
 import pytest
 from monai.bundle import run as run_bundle
-from support import TINY, TRAIN_JSON, strict_json
+from support import TINY, TRAIN_JSON, strict_json, without_figures
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
@@ -59,12 +60,15 @@ def test_a_public_set_is_trained_on(
     printed = command("split", imported, "--marker", label, "--output", split)
     assert f"{label} positive" in printed
     assert "no faults" in command("check", split, "--marker", label)
-    command("audit", split, "--marker", label, "--workers", "1", "--cache-dir", tmp_path / "cache")
+    pictures = () if name == "bhsd" else ("--no-pictures",)
+    command("audit", split, "--marker", label, "--workers", "1", "--cache-dir", tmp_path / "cache", *pictures)
     report = strict_json(split.with_suffix(".audit.json"))
     assert report["marker"] == label
     assert sum(row["positive"] for row in report["hospitals"]) > 0
     settings = {"manifest": str(split), "markers": [label], "tasks": tasks, "run_dir": str(tmp_path / "run")}
     kept = {"cache_dir": str(tmp_path / "cache"), "tracking_uri": tracking_uri}
-    run_bundle(config_file=[str(TRAIN_JSON)], **{**TINY, "batch_size": 8, **settings, **kept})
+    # one set's figures show a label that is none of the four markers; the others would only draw the same again
+    with nullcontext() if name == "bhsd" else without_figures():
+        run_bundle(config_file=[str(TRAIN_JSON)], **{**TINY, "batch_size": 8, **settings, **kept})
     metrics = json.loads((tmp_path / "run/results.json").read_text())["metrics"]["test"]
     assert math.isfinite(metrics["auc" if "cls" in tasks else "iou"])

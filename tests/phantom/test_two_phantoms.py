@@ -93,6 +93,14 @@ def test_a_manifest_drawn_from_a_phantom_is_compared_in_what_is_asked_for(here: 
     assert "seed" not in said.partition("again:")[2]
 
 
+def test_a_phantom_that_lies_elsewhere_is_taken_as_it_is_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user names the manifest of another folder's phantom, and says nothing of its specification."""
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    ensure_phantom(str(here / MANIFEST), PhantomSpec())
+    assert "matrix: on disk 32, asked for 64" in refusal(str(here / MANIFEST), PhantomSpec(matrix=64))
+
+
 def test_a_phantom_of_an_older_version(here: Path) -> None:
     recorded = here / "data/phantom/phantom.json"
     spec = json.loads(recorded.read_text())
