@@ -69,7 +69,12 @@ def predict_with_run(run: Path, source: Path, output_dir: Path) -> None:
     with warnings.catch_warnings():
         # MONAI warns that configs are code; this one was written by the run
         warnings.filterwarnings("ignore", message="parsing config_file")
-        run_bundle(config_file=[str(path) for path in configs], input=str(source), output_dir=str(output_dir))
+        run_bundle(
+            config_file=[str(path) for path in configs],
+            run_dir=str(run),  # a run of before names the folder that it was made in, and may have been moved since
+            input=str(source),
+            output_dir=str(output_dir),
+        )
 
 
 def example_slice() -> Path:

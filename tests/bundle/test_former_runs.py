@@ -69,7 +69,8 @@ def test_a_former_run_is_evaluated_and_predicted_with(former_run: Path, tmp_path
     again, first = (json.loads((former_run / p).read_text()) for p in ("evaluation/results.json", "results.json"))
     for name, metrics in first["metrics"].items():
         assert again["metrics"][name] == pytest.approx(metrics, nan_ok=True)
-    predict_with_run(former_run, example_slice(), tmp_path / "prediction")
+    moved = former_run.rename(tmp_path / "moved")
+    predict_with_run(moved, example_slice(), tmp_path / "prediction")
     assert json.loads((tmp_path / "prediction/study.json").read_text())["slices"] == 1
 
 
