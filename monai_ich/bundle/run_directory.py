@@ -23,11 +23,11 @@ from monai_ich.utils.run_files import RunDirectory
 _FREE_BLOCKS = frozenset({"bundle_root", "initialize", "finalize", "network"})
 
 
-def what_is_fixed(config: dict[str, Any], free: frozenset[str]) -> dict[str, Any]:
+def _what_is_fixed(config: dict[str, Any], free: frozenset[str]) -> dict[str, Any]:
     """Of a raw config, what decides the result: all blocks without the settings named in `free`.
 
-    >>> what_is_fixed({"lr": 1, "seed": 2, "tracker": {"experiment_name": "x", "_target_": "t"}, "network": "n"},
-    ...               frozenset({"seed", "tracker::experiment_name"}))
+    >>> _what_is_fixed({"lr": 1, "seed": 2, "tracker": {"experiment_name": "x", "_target_": "t"}, "network": "n"},
+    ...                frozenset({"seed", "tracker::experiment_name"}))
     {'lr': 1, 'tracker': {'_target_': 't'}}
     """
     fixed = {key: value for key, value in config.items() if key not in free | _FREE_BLOCKS | {"_meta_"}}
@@ -36,6 +36,12 @@ def what_is_fixed(config: dict[str, Any], free: frozenset[str]) -> dict[str, Any
         if inner and isinstance(fixed.get(block), dict):
             fixed[block] = {key: value for key, value in fixed[block].items() if key != inner}
     return json.loads(json_text(fixed))  # a tuple and a list are the same setting
+
+
+def differing_blocks(first: dict[str, Any], second: dict[str, Any], free: frozenset[str]) -> list[str]:
+    """The top-level keys in which two raw configs would compute something different; settings in `free` may differ."""
+    one, other = _what_is_fixed(first, free), _what_is_fixed(second, free)
+    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
 
 
 def open_run_directory(
@@ -90,9 +96,7 @@ def _continues(run: RunDirectory, config: dict[str, Any], resume: bool) -> bool:
             raise RunDirectoryError(f"expected a run to resume in {run.path}, but it holds no {run.config.name}.")
         return False
     before = upgraded(run.read_config())
-    free = names_where(lambda setting: setting.free_to_change)
-    theirs, ours = what_is_fixed(before, free), what_is_fixed(config, free)
-    changed = sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
+    changed = differing_blocks(before, config, names_where(lambda setting: setting.free_to_change))
     if changed:
         lines = [f"  - {key}: was {before.get(key)!r}, now {config.get(key)!r}" for key in changed]
         raise RunDirectoryError(

@@ -12,7 +12,7 @@ from typing import Any
 from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 
-from monai_ich.bundle.run_directory import what_is_fixed
+from monai_ich.bundle.run_directory import differing_blocks
 from monai_ich.config import check_config, name_of_row
 from monai_ich.config.first_stage import with_stage
 from monai_ich.config.settings import Role, names_where
@@ -237,8 +237,7 @@ def setting_of(config: dict[str, Any], key: str) -> Any:
 def differing_keys(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
     """The top-level keys in which two configs would compute something different."""
 
-    theirs, ours = what_is_fixed(first, PLACES), what_is_fixed(second, PLACES)
-    return sorted(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
+    return differing_blocks(first, second, PLACES)
 
 
 def _check_configs(runs: Sequence[PlannedRun]) -> None:
