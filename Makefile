@@ -30,14 +30,14 @@ demo: .venv/.demo
 	$(BIN)/python -m monai_ich predict-example
 
 test: .venv/.test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto
 
 .venv/.docs: .venv/.demo
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .[docs]
 	@touch $@
 
 coverage: .venv/.test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term-missing:skip-covered \
+	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term-missing:skip-covered \
 		--cov-report=xml --cov-report=html
 	@printf '%-24s%12s%8s%10s%9s%9s\n' room statements missed branches partly covered
 	@for room in $(dir $(wildcard monai_ich/*/__init__.py)); do $(BIN)/coverage report --include="$$room*" | \

@@ -6,6 +6,7 @@ MONAI takes seconds to import, and xdist's workers start after its main process 
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 import pytest
 
 pytest_plugins = ["ct_file_fixtures"]
+
+# Every worker and every process that a test starts computes in one thread. With one a core each, they wait for one another.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # A shell starts background jobs with Ctrl-C ignored, which every process below inherits; tests press it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
