@@ -73,7 +73,7 @@ def permutation_canary(
         seed: of all shuffling.
 
     Returns:
-        None with fewer than 4 test patients, or without training slices to compare with.
+        None with fewer than FEWEST_PATIENTS test patients, or without training slices to compare with.
     """
     people, codes = np.unique(test_patients, return_inverse=True)
     if len(people) < FEWEST_PATIENTS or len(train) < NEIGHBOURS:

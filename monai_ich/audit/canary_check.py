@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from monai_ich.audit.canary import CanaryResult, is_recognised, permutation_canary
+from monai_ich.audit.canary import FEWEST_PATIENTS, CanaryResult, is_recognised, permutation_canary
 from monai_ich.audit.findings import Finding, Severity
 from monai_ich.audit.overlap import shared_severity, split_pairs
 from monai_ich.utils.keys import Split
@@ -68,7 +68,8 @@ def _features(thumbnails: np.ndarray) -> np.ndarray:
 def _finding(result: CanaryResult | None, split: str, protocol: str) -> Finding:
     check = "canary"
     if result is None:
-        return Finding(check, Severity.SKIPPED, f"{split} has too few patients for the canary (4 at least).")
+        few = f"{split} has too few patients for the canary ({FEWEST_PATIENTS} at least)."
+        return Finding(check, Severity.SKIPPED, few)
     said = (
         f"{split}: a probe trained on labels shuffled among patients reaches AUC {result.auc:.2f} (chance gives "
         f"{result.null_low:.2f} to {result.null_high:.2f}; p = {result.p_value:.2g}, {result.patients} patients)"

@@ -21,6 +21,7 @@ from monai_ich.audit.overlap import overlap_findings, protocol_name
 from monai_ich.audit.pixel_check import PixelFindings, pixel_findings
 from monai_ich.audit.row_checks import balance_findings, power_findings
 from monai_ich.data import Manifest, SliceStore, read_manifest
+from monai_ich.data.manifest_cells import check_is_there
 from monai_ich.data.manifest_labels import known_labels, nowhere_known
 from monai_ich.transforms import FitSquared, HUWindowd, LoadSlicesd
 from monai_ich.utils.console import console
@@ -77,8 +78,7 @@ def audit_manifest(request: AuditRequest) -> int:
         ManifestError: there is no such file.
         ConfigurationError: the manifest has no such marker, or knows it in no row although it knows other labels.
     """
-    if not request.manifest.is_file():
-        raise ManifestError(f"no manifest at {request.manifest}")
+    check_is_there(request.manifest)
     manifest, findings = _read(request)
     report = _schema_report(request, findings) if manifest is None else _report(request, manifest, findings)
     write_report(report, request.manifest)

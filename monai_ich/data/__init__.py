@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Floor 2: manifests (schema, reading, writing), splits (protocols), data sets and samplers, the phantom."""
+"""Floor 2: manifests (schema, reading, writing), splits (protocols), data sets and samplers."""
 
 from monai_ich.data.datasets import SliceDataset
 from monai_ich.data.manifest import (

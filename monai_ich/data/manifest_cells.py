@@ -66,13 +66,23 @@ def read_bytes(path: Path) -> bytes:
         ManifestError: there is no such file, and the message names the ones that are there; or it cannot be read.
     """
     try:
-        if path.is_file():
-            return path.read_bytes()
+        check_is_there(path)
+        return path.read_bytes()
     except OSError as error:
         raise ManifestError(f"{path} cannot be read ({error.strerror}); correct the path or its permissions") from error
+
+
+def check_is_there(path: Path) -> None:
+    """Raises ManifestError unless there is a file at `path`; the message names the CSV files that are there."""
+    if path.is_file():
+        return
     names = sorted(entry.name for entry in path.parent.glob("*.csv"))  # nothing where there is no such folder
-    holds = f"{path.parent} holds {', '.join(names[:8]) or 'no CSV file'}"
-    raise ManifestError(f"no manifest at {path}; {holds}.{did_you_mean(path.name, names)}")
+    where = "this folder" if path.parent == Path() else str(path.parent)
+    if names:
+        advice = f"{where} holds {', '.join(names[:8])}.{did_you_mean(path.name, names)}"
+    else:
+        advice = f"{where} holds no CSV file; correct the path, or write a manifest (data_manifests/README.md)"
+    raise ManifestError(f"no manifest at {path}; {advice}")
 
 
 def read_cells(path: Path, data: bytes, faults: FaultList) -> pd.DataFrame:

@@ -14,7 +14,6 @@ from typing import Any
 
 import mlflow
 from ignite.engine import Engine, Events
-from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from monai.utils import CommonKeys
@@ -122,10 +121,6 @@ class MLflowTracker:
     def set_tags(self, tags: dict[str, Any]) -> None:
         if self.active:
             self.client.log_batch(self.run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
-
-    def log_figure(self, figure: Figure, name: str) -> None:
-        if self.active:
-            self.client.log_figure(self.run_id, figure, name)
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         if self.active:

@@ -24,7 +24,7 @@ def check_image_size(size: int) -> int:
     """Returns `size`; raises ConfigurationError unless it is a positive multiple of 32."""
     if isinstance(size, bool) or not isinstance(size, int) or size <= 0 or size % SIZE_MULTIPLE:
         near = ""
-        if isinstance(size, int) and size > 0:
+        if isinstance(size, int) and not isinstance(size, bool) and size > 0:
             below = max(size // SIZE_MULTIPLE, 1) * SIZE_MULTIPLE
             near = f"; {below} and {below + SIZE_MULTIPLE} are near"
         raise ConfigurationError(f"image_size: expected a multiple of {SIZE_MULTIPLE}, such as 224, got {size!r}{near}")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from matplotlib.figure import Figure
 from mlflow.entities import Run
 
 from monai_ich.handlers import MLflowTracker
@@ -73,13 +72,12 @@ def test_undefined_metrics_are_left_out_and_many_points_fit(uri: str, tracker: M
     assert len(mlflow.MlflowClient(uri).get_metric_history(tracker.run_id, "iteration_loss")) == 1203
 
 
-def test_figures_and_files_become_artifacts(uri: str, tracker: MLflowTracker, tmp_path: Path) -> None:
+def test_files_become_artifacts(uri: str, tracker: MLflowTracker, tmp_path: Path) -> None:
     tracker.start()
-    tracker.log_figure(Figure(), "roc.png")
     (tmp_path / "table.csv").write_text("a\n1\n")
     tracker.log_artifact(tmp_path / "table.csv", "predictions")
     names = {a.path for a in mlflow.MlflowClient(uri).list_artifacts(tracker.run_id)}
-    assert names == {"roc.png", "predictions"}
+    assert names == {"predictions"}
 
 
 def test_the_environment_names_the_store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

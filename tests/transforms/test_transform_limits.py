@@ -25,7 +25,7 @@ def test_a_multiple_of_32_is_a_size(size: int) -> None:
     [
         (0, "got 0"),
         (-32, "got -32"),
-        (True, "got True; 32 and 64 are near"),
+        (True, "got True"),
         (32.0, r"got 32\.0"),
         (1, "got 1; 32 and 64 are near"),
         (31, "got 31; 32 and 64 are near"),
