@@ -16,7 +16,7 @@ import pytest
 
 pytest_plugins = ["ct_file_fixtures"]
 
-# Each worker, and each process that a test starts, computes in one thread. More threads than cores wait for one another.
+# Each worker, and each process that a test starts, has one thread. More threads than cores wait for one another.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 # A shell starts background jobs with Ctrl-C ignored, which every process below inherits; tests press it.
