@@ -192,10 +192,18 @@ def test_broken_cards(tmp_path: Path) -> None:
     assert "holds a JSON list; expected an object" in faults_of(path)
 
 
-def test_files_that_are_no_manifest(tmp_path: Path) -> None:
+def test_files_that_are_no_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make(tmp_path)
     with pytest.raises(ManifestError, match=r"no manifest at .*tinny.csv; .* holds tiny.csv. Did you mean 'tiny.csv'"):
         read_manifest(path.with_name("tinny.csv"))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    said = r"; .*empty holds no CSV file; correct the path, or write a manifest \(data_manifests/README.md\)$"
+    with pytest.raises(ManifestError, match=said):
+        read_manifest(empty / "tiny.csv")
+    monkeypatch.chdir(empty)
+    with pytest.raises(ManifestError, match=r"^no manifest at tiny.csv; this folder holds no CSV file; correct the path, "):
+        read_manifest(Path("tiny.csv"))
     good = path.read_bytes()
     path.write_bytes(good.replace(b"val-0", b"val-\xe9"))
     assert "is not UTF-8 (row 4, byte 0xe9); export it again as 'CSV UTF-8'" in faults_of(path)
