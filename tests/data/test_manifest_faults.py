@@ -202,7 +202,7 @@ def test_files_that_are_no_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ManifestError, match=said):
         read_manifest(empty / "tiny.csv")
     monkeypatch.chdir(empty)
-    with pytest.raises(ManifestError, match=r"^no manifest at tiny.csv; this folder holds no CSV file; correct the path, "):
+    with pytest.raises(ManifestError, match=r"^no manifest at tiny.csv; this folder holds no CSV file; correct"):
         read_manifest(Path("tiny.csv"))
     good = path.read_bytes()
     path.write_bytes(good.replace(b"val-0", b"val-\xe9"))
