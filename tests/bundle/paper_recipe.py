@@ -2,19 +2,19 @@
 """The paper's recipe as literal values: every row of Table 1, and every first stage, under paper.json.
 
 Copied by hand from the paper (sections 3 and 4.2), from the publications that it names, and from docs/fidelity.md where
-the paper is silent. Nothing here is read from a config. tests/bundle/test_paper_recipe.py says what each name stands for.
+the paper is silent. Nothing here is read from a config. tests/bundle/test_paper_recipe.py says what a name stands for.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from pytest import approx
+import pytest
 
 STAGE_1 = ", first stage"
 
-# What every row has, unless its own lines say otherwise. A name that `PARTS` and `NETWORK` of the test do not hold is that
-# of a setting, and its value is what the merged config gives.
+# What every row has, unless its own lines say otherwise. A name that the test does not read from a built part is the
+# name of a setting, and its value is what the merged config gives.
 EVERY_ROW: dict[str, Any] = {
     "markers": ["hypodensity"],
     "window": [40, 80],
@@ -61,7 +61,7 @@ EVERY_ROW: dict[str, Any] = {
 }
 
 # The smallest and the largest deviation of the weights of the linear layers.
-LIKE_OFFICIAL_SWIN = (approx(0.02, rel=0.05), approx(0.02, rel=0.05))
+LIKE_OFFICIAL_SWIN = (pytest.approx(0.02, rel=0.05), pytest.approx(0.02, rel=0.05))
 SWIN = {
     "kind": "SwinEncoder",
     "in_channels": 3,
@@ -83,7 +83,7 @@ EFFICIENTNET_B3 = {
     "channels": (24, 32, 48, 136, 1536),
     "depths": (2, 3, 3, 5, 5, 6, 2),
     "convention": "tensorflow",
-    "drop_path": (0.0, approx(0.2 * 25 / 26)),
+    "drop_path": (0.0, pytest.approx(0.2 * 25 / 26)),
 }
 
 
@@ -98,14 +98,14 @@ def decoder(channels: int, stage_3: int = 2) -> dict[str, Any]:
         "windows": {(7, 7)},
         "mlp_ratios": {4.0},
         # The rates of the encoder's stages 1 to 3, which are six of eight blocks, or ten of twelve.
-        "drop_path": (0.0, approx(0.2 * 5 / 7 if stage_3 == 2 else 0.2 * 9 / 11, abs=1e-5)),
+        "drop_path": (0.0, pytest.approx(0.2 * 5 / 7 if stage_3 == 2 else 0.2 * 9 / 11, abs=1e-5)),
         "deviations": LIKE_OFFICIAL_SWIN,
-        "projection_deviation": approx(0.02, rel=0.25),
+        "projection_deviation": pytest.approx(0.02, rel=0.25),
     }
 
 
 def classifier(width: int) -> dict[str, Any]:
-    return {"width": width, "outputs": 2, "standardised": False, "deviation": approx(0.02, rel=0.1)}
+    return {"width": width, "outputs": 2, "standardised": False, "deviation": pytest.approx(0.02, rel=0.1)}
 
 
 SEG, REC = {"seg": decoder(2)}, {"rec": decoder(1)}
