@@ -37,7 +37,7 @@ def refuse_findings(manifest: Manifest, allow: bool = False) -> None:
     for finding in fatal:
         faults.add(_text(finding))
     if not allow:
-        faults.add("to train all the same: --allow_findings True")
+        faults.add("to train all the same: --data::allow_findings True")
         faults.raise_if_any(ManifestError)
     if rank() == 0:
         console.print(f"[bold]training in spite of {len(fatal)} fatal findings[/] of the audit:")

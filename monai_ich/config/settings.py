@@ -14,7 +14,8 @@ from typing import Any
 
 from monai.bundle.utils import ID_SEP_KEY
 
-from monai_ich.networks import SWIN_SIZES
+from monai_ich.data import SEG_SLICES
+from monai_ich.networks import SKIPS, SWIN_SIZES
 from monai_ich.utils.errors import did_you_mean
 from monai_ich.utils.keys import MARKERS, Task, is_label
 
@@ -170,15 +171,19 @@ SETTINGS: dict[str, Setting] = {
     "seed": Setting(_COUNT_OR_ZERO, _IDENTITY, "of weights, order and augmentation", of_table=True),
     "manifest": Setting(_CSV, _IDENTITY, "CSV with one row a slice; a phantom's is made when it is not there", of_table=True),
     "dataset_dir": Setting(_PATH, _PLACE, "folder of the images; empty: as the manifest's card says"),
-    "allow_findings": Setting(_SWITCH, _PLACE, "train in spite of fatal findings of the audit (docs/audit.md)"),
+    "data::allow_findings": Setting(_SWITCH, _PLACE, "train in spite of fatal findings of the audit (docs/audit.md)"),
     "markers": Setting(_LABELS, _RESULT, "one marker (cross entropy) or several (one sigmoid each, unknown labels left out)"),
     "window": Setting(_WINDOW, _RESULT, "HU window: level and width", of_stage=True),
     "image_size": Setting(_SIDE, _RESULT, "side in pixels", of_stage=True),
     "tasks": Setting(_TASKS, _RESULT, "heads of the network"),
     "size": Setting(_one_of(*SWIN_SIZES), _RESULT, "of the network: `demo`, `default` (the paper's); Swin also `demo-tiny`, `tiny`, `base`", of_stage=True),
+    "skips": Setting(_one_of(*SKIPS), _RESULT, "what a Swin decoder gets of each encoder stage: what the stage puts out, or what it takes in (the paper's recipe)", of_stage=True),
     "pretrained": Setting(_PATH, _RESULT, "weights for the encoder: a file, `hf://owner/repo/file`, or a known name"),
     "loss::weights": Setting(_WEIGHTS, _RESULT, "of the tasks; the paper's for the tasks"),
+    "loss::ignore_empty": Setting(_SWITCH, _RESULT, "the segmentation loss leaves out annotated slices without blood (the paper's recipe)"),
+    "train::seg_slices": Setting(_one_of(*SEG_SLICES), _RESULT, "segmentation only: train on all slices, or on those with blood in their mask (`masked`, the paper's recipe)"),
     "batch_size": Setting(_COUNT, _RESULT, "slices in a step, over all processes"),
+    "train::drop_last": Setting(_SWITCH, _RESULT, "leave out an epoch's last batch where it is smaller than the others"),
     "max_epochs": Setting(_COUNT, _RESULT, "epochs; may be raised when a run goes on", may_rise=True),
     "lr": Setting(_POSITIVE, _RESULT, "the highest learning rate"),
     "optimizer::weight_decay": Setting(_NOT_NEGATIVE, _RESULT, "of the optimizer"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,11 @@ from monai_ich.data.samplers import Draw
 from monai_ich.data.store import SliceStore, numbers, plain_tensors
 from monai_ich.utils.errors import ConfigurationError, ManifestError
 from monai_ich.utils.keys import Key
+
+logger = logging.getLogger(__name__)
+
+# Training a segmentation alone: on every slice, or on those with blood in their mask.
+SEG_SLICES = ("all", "masked")
 
 _TEXT_KEYS = (Key.KEY, Key.PATIENT_ID, Key.STUDY_ID, Key.HOSPITAL)
 
@@ -32,12 +38,15 @@ class SliceDataset(Dataset):
         augmentation: a MONAI random transform for image and mask (1,S,S), or None.
         markers: what `label` holds. One: int64 0/1. Several (or none): float32 (K,), NaN where unknown.
         drop_unlabelled: with one marker, leave out the rows where it is unknown (`dropped_rows` counts them).
+        only_with_blood: leave out the rows without a mask, and those whose mask holds no blood at the network's
+            resolution. The masks of the whole manifest are read for it.
 
     Attributes:
         rows: int64 (n,), the samples' rows in the store.
 
     Raises:
         ManifestError: when no row is left, or the one marker is unknown in some and `drop_unlabelled` is False.
+        ImageReadError: with `only_with_blood`, listing every slice of the manifest that cannot be read.
         ConfigurationError: when the augmentation cannot be seeded.
     """
 
@@ -48,12 +57,15 @@ class SliceDataset(Dataset):
         augmentation: Callable[[Any], Any] | None = None,
         markers: Sequence[str] = ("hypodensity",),
         drop_unlabelled: bool = False,
+        only_with_blood: bool = False,
     ) -> None:
         self.slices = slices
         self.augmentation = augmentation
         self.markers = tuple(markers)
         of_split = slices.frame if split is None else slices.frame[slices.frame["split"] == split]
         kept = _labelled_rows(of_split, split, self.markers, drop_unlabelled)
+        if only_with_blood:
+            kept = _with_blood(slices, kept, split)
         self.dropped_rows = len(of_split) - len(kept)
         self.rows = kept.index.to_numpy(np.int64)
         self.labels = _labels(kept, self.markers)
@@ -117,6 +129,21 @@ def _labelled_rows(
     if len(frame) == 0:
         raise ManifestError(f"the data set has no rows of split {split!r}; check the split's name in the manifest")
     return frame
+
+
+def _with_blood(slices: SliceStore, frame: pd.DataFrame, split: str | None) -> pd.DataFrame:
+    # of all splits at once, so that all files that cannot be read are reported together
+    slices.prepare(np.flatnonzero(slices.frame["split"] != ""))
+    kept = frame[slices.with_blood(frame.index.to_numpy(np.int64))]
+    if len(kept) == 0:
+        raise ManifestError(
+            f"expected slices of split {split!r} with blood in their mask, but none of its {len(frame)} rows has any; "
+            "give the masks in the column `mask`, or train on all slices with --train::seg_slices all"
+        )
+    logger.info(
+        f"{split or 'all splits'}: {len(kept)} of {len(frame)} slices have blood in their mask; only these are used."
+    )
+    return kept
 
 
 def _labels(frame: pd.DataFrame, markers: tuple[str, ...]) -> np.ndarray:

@@ -79,6 +79,18 @@ class SliceStore:
         """Whether the row is annotated (an all-zero mask counts)."""
         return bool(self._masks[0][row] != "")
 
+    def with_blood(self, rows: np.ndarray) -> np.ndarray:
+        """Whether each row's mask holds a pixel of haematoma: bool (n,) for rows (n,). Reads what is not in the cache.
+
+        Raises:
+            ImageReadError: a file that is not in the cache cannot be read.
+        """
+        blood = np.zeros(len(self), dtype=bool)
+        for group in np.unique(self._group_of[rows]).tolist():
+            members = self._rows_of[group]
+            blood[members] = self._arrays(group)[Key.MASK].reshape(len(members), -1).any(axis=1)
+        return blood[rows]
+
     def studies(self) -> Iterator[tuple[np.ndarray, Mapping[str, np.ndarray] | None]]:
         """The rows of each group and the arrays of its fields, in that order; None where they are not in the cache."""
         for group, rows in enumerate(self._rows_of):

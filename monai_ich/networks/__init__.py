@@ -14,13 +14,14 @@ from monai_ich.networks.pretrained import KNOWN_WEIGHTS, LoadReceipt, load_pretr
 from monai_ich.networks.primary_output import PrimaryOutput
 from monai_ich.networks.resnet import ResNetPyramid
 from monai_ich.networks.sizes import SWIN_SIZES, SwinSize
-from monai_ich.networks.swin import ShiftedWindowBlock, SwinEncoder, SwinStage
+from monai_ich.networks.swin import SKIPS, ShiftedWindowBlock, SwinEncoder, SwinStage
 from monai_ich.networks.trained_weights import load_weights
 from monai_ich.networks.unet import PyramidUNetDecoder, UNetPyramid
 from monai_ich.networks.wavelet import HaarDecomposition, WaveletPyramid
 
 __all__ = [
     "KNOWN_WEIGHTS",
+    "SKIPS",
     "SWIN_SIZES",
     "ClassificationHead",
     "EfficientNetPyramid",

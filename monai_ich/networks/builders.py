@@ -28,11 +28,12 @@ def swin_encoder(
     window_size: int | None = None,
     in_channels: int | None = None,
     drop_path_rate: float | None = None,
+    skips: str = "outputs",
 ) -> SwinEncoder:
     """Builds an encoder of a named size; an argument left at None keeps what the size says.
 
     Raises:
-        ConfigurationError: the size is unknown.
+        ConfigurationError: the size or `skips` is unknown.
     """
     spec = look_up_size(size, SWIN_SIZES)
     return SwinEncoder(
@@ -43,6 +44,7 @@ def swin_encoder(
         window_size=spec.window_size if window_size is None else window_size,
         drop_path_rate=spec.drop_path_rate if drop_path_rate is None else drop_path_rate,
         init_std=spec.init_std,
+        skips=skips,
     )
 
 
@@ -56,6 +58,7 @@ def mtl_swin_unet(
     standardise_pooled: bool | None = None,
     pretrained: str | Path | None = None,
     mirror: bool = True,
+    skips: str = "outputs",
 ) -> MultiTaskNet:
     """Builds MTL-Swin-Unet (the paper, section 3): a shared Swin encoder, a linear classifier, a decoder a dense task.
 
@@ -69,16 +72,17 @@ def mtl_swin_unet(
         standardise_pooled: see `ClassificationHead`; None as above.
         pretrained: a weights file or name for the encoder, see `load_pretrained_encoder`; the receipt is logged.
         mirror: copy the pretrained encoder stages into the decoders too.
+        skips: what the decoders get of each encoder stage: its `outputs` or its `inputs`, see `SwinEncoder`.
 
     Returns:
         A network from (B, 1, H, W), H and W multiples of 32, to a dict with the heads in `tasks`.
 
     Raises:
-        ConfigurationError: the size or a task is unknown, or `num_markers` is no positive number.
+        ConfigurationError: the size, a task or `skips` is unknown, or `num_markers` is no positive number.
         PretrainedWeightsError: the weights cannot be had, or fit less than expected.
     """
     tasks = _check_tasks(tasks, num_markers)
-    encoder = swin_encoder(size, window_size, in_channels, drop_path_rate)
+    encoder = swin_encoder(size, window_size, in_channels, drop_path_rate, skips)
     standardise = SWIN_SIZES[size].standardise_pooled if standardise_pooled is None else standardise_pooled
     network = MultiTaskNet(encoder, {task: _build_head(task, encoder, num_markers, standardise) for task in tasks})
     if pretrained is not None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,8 +58,7 @@ class SwinDecoder(nn.Module):
     channels back, Swin blocks. The encoder's last stage is mirrored by the bare expansion. `stages[i]` mirrors
     encoder stage i, so their block keys agree and an encoder's weights can be copied.
 
-    Given the same maps its numbers are those of the public Swin-Unet. What it is given differs: the pyramid holds what
-    a stage puts out, while the public code passes on what a stage takes in (at H/4, the bare patch embedding).
+    With an encoder whose `skips` are `inputs`, the whole network computes the numbers of the public Swin-Unet.
 
     >>> decoder = SwinDecoder(2, embed_dim=12, depths=(1, 1), num_heads=(1, 1), window_size=4)
     >>> tuple(decoder([torch.zeros(3, 12, 8, 8), torch.zeros(3, 24, 4, 4)]).shape)
@@ -85,7 +85,8 @@ class SwinDecoder(nn.Module):
             window_size: that of the encoder.
             patch_size: that of the encoder.
             drop_path_rate: that of the encoder.
-            init_std: that of the encoder.
+            init_std: that of the encoder. None also initialises the last projection so; else it has a convolution's
+                initialisation, uniform within 1 / sqrt(embed_dim).
         """
         super().__init__()
         rates = drop_path_rates(drop_path_rate, depths)
@@ -99,6 +100,8 @@ class SwinDecoder(nn.Module):
         self.last_expansion = PatchExpanding(embed_dim, embed_dim, patch_size)
         self.projection = nn.Linear(embed_dim, out_channels, bias=False)
         init_swin_weights(self, init_std)
+        if init_std is not None:  # the public Swin-Unet's is a 1 x 1 convolution, which keeps PyTorch's initialisation
+            nn.init.kaiming_uniform_(self.projection.weight, a=math.sqrt(5))
 
     def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
         """Decodes a pyramid.

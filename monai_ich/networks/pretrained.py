@@ -13,9 +13,11 @@ from monai_ich.networks.heads import SwinDecoder
 from monai_ich.networks.layouts import EncoderWeights, WeightFamily
 from monai_ich.networks.pretrained_files import KNOWN_WEIGHTS, locate_weights, read_weights
 from monai_ich.utils.errors import PretrainedWeightsError
+from monai_ich.utils.keys import Task
 
 __all__ = ["KNOWN_WEIGHTS", "LoadReceipt", "load_pretrained_encoder"]
 
+SEG_HEAD = f"heads.{Task.SEG}."
 _STATISTICS = ("running_mean", "running_var")
 
 
@@ -29,6 +31,7 @@ class LoadReceipt:
         fraction: share of the encoder's parameters and running statistics that was filled, 0 to 1.
         loaded: keys of the encoder that were filled.
         mirrored: parameters of the network's decoders that were filled with those of the mirrored encoder stage.
+        decoder: parameters of the segmentation decoder that were filled with those of the file's decoder.
         interpolated: keys of the encoder whose bias table was resampled to another window.
         adapted: keys of the encoder whose input channels were summed or spread.
         mismatched: keys of the encoder for which the file's tensor has another shape, with both shapes.
@@ -48,12 +51,14 @@ class LoadReceipt:
     left_out: tuple[str, ...]
     missing: tuple[str, ...]
     note: str = ""
+    decoder: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One paragraph for a log."""
         parts = [
             f"Pretrained encoder: {self.fraction:.1%} of the weights ({len(self.loaded)} tensors) from "
             f"{self.source} ({self.layout} layout)",
+            _some("of the segmentation decoder, from the file's own", self.decoder),
             _some("mirrored into the decoders", self.mirrored),
             _some("bias tables resampled to another window", self.interpolated),
             _some("adapted to other input channels", self.adapted),
@@ -77,7 +82,7 @@ def load_pretrained_encoder(
     Layouts are told apart by their keys (`layouts/`). Running statistics of normalisations are weights too. Where a
     Swin file is deeper than the encoder, each stage takes its first blocks, as public Swin-Unet does with Swin-T, and
     bias tables of another window are resampled (bicubic) as the official loader does. Three input channels are summed
-    into one.
+    into one. A checkpoint of the public Swin-Unet also fills the segmentation decoder, if the network has one.
 
     Args:
         network: an encoder with a `weight_family` (Swin, ResNet, EfficientNet), or a network with one as its
@@ -99,26 +104,34 @@ def load_pretrained_encoder(
     _check_convention(weights, encoder, family)
     targets = _targets(encoder)
     fit = _fit(weights, targets, family)
+    of_decoder = _decoder_fit(network, encoder, weights, family)
+    mirrored = _mirror_targets(network, fit.tensors) if mirror else {}
+    mirrored = {target: key for target, key in mirrored.items() if target not in of_decoder.tensors}
+    used = {family.canonical(key) for key in fit.tensors}
+    used_of_decoder = {key.removeprefix(SEG_HEAD) for key in of_decoder.tensors}
     filled, total = (sum(t.numel() for t in tensors.values()) for tensors in (fit.tensors, targets))
     receipt = LoadReceipt(
         source=str(path_or_name),
         layout=weights.layout,
         fraction=filled / total,
         loaded=tuple(fit.tensors),
-        mirrored=tuple(_mirror_targets(network, fit.tensors)) if mirror else (),
-        interpolated=tuple(fit.interpolated),
+        mirrored=tuple(mirrored),
+        interpolated=(*fit.interpolated, *of_decoder.interpolated),
         adapted=tuple(fit.adapted),
-        mismatched=tuple(fit.mismatched),
-        left_out=_left_out(weights, {family.canonical(key) for key in fit.tensors}),
+        mismatched=(*fit.mismatched, *of_decoder.mismatched),
+        left_out=(*weights.unknown, *_unused(weights, used), *_unused(weights.decoder, used_of_decoder)),
         missing=tuple(key for key in targets if key not in fit.tensors),
         note=weights.note,
+        decoder=tuple(of_decoder.tensors),
     )
     _check_enough(receipt, family, minimum_fraction)
     with torch.no_grad():
         for key, tensor in fit.tensors.items():
             targets[key].copy_(tensor)
-        for target, key in _mirror_targets(network, fit.tensors).items() if mirror else ():
+        for target, key in mirrored.items():
             network.get_parameter(target).copy_(fit.tensors[key])
+        for target, tensor in of_decoder.tensors.items():
+            network.get_parameter(target).copy_(tensor)
     return receipt
 
 
@@ -201,6 +214,20 @@ def _fit(weights: EncoderWeights, targets: dict[str, Tensor], family: WeightFami
     return fit
 
 
+def _decoder_fit(network: nn.Module, encoder: nn.Module, weights: EncoderWeights, family: WeightFamily) -> _Fit:
+    """What of the file's segmentation decoder fits the network's; nothing where one of them is missing."""
+    heads = getattr(network, "heads", None)
+    decoder = heads[Task.SEG] if isinstance(heads, nn.ModuleDict) and Task.SEG in heads else None
+    if weights.decoder is None or not isinstance(decoder, SwinDecoder):
+        return _Fit()
+    _check_convention(weights.decoder, encoder, family)
+    fit = _fit(weights.decoder, dict(decoder.named_parameters()), family)
+    fit.tensors = {SEG_HEAD + key: tensor for key, tensor in fit.tensors.items()}
+    fit.interpolated = [SEG_HEAD + key for key in fit.interpolated]
+    fit.mismatched = [SEG_HEAD + fault for fault in fit.mismatched]
+    return fit
+
+
 def _differs_in_channels_only(tensor: Tensor, parameter: Tensor) -> bool:
     kernels_agree = tensor.shape[0] == parameter.shape[0] and tensor.shape[2:] == parameter.shape[2:]
     return kernels_agree and 1 in (tensor.shape[1], parameter.shape[1])
@@ -224,6 +251,6 @@ def _mirror_targets(network: nn.Module, tensors: dict[str, Tensor]) -> dict[str,
     return targets
 
 
-def _left_out(weights: EncoderWeights, used: set[str]) -> tuple[str, ...]:
-    unused = [source for key, sources in weights.sources.items() if key not in used for source in sources]
-    return (*weights.unknown, *unused)
+def _unused(weights: EncoderWeights | None, used: set[str]) -> list[str]:
+    sources = weights.sources if weights else {}
+    return [source for key, names in sources.items() if key not in used for source in names]

@@ -17,6 +17,10 @@ from monai_ich.networks.attention import FusedWindowAttention, fitted_window, sh
 from monai_ich.networks.inputs import prepare_images
 from monai_ich.networks.layouts import WeightFamily
 from monai_ich.networks.layouts.swin_layouts import SWIN
+from monai_ich.utils.errors import ConfigurationError, did_you_mean
+
+# Which map of a stage goes into the pyramid: what it takes in (as the public Swin-Unet's skips) or what it puts out.
+SKIPS = ("outputs", "inputs")
 
 
 class ShiftedWindowBlock(SwinTransformerBlock):
@@ -139,6 +143,7 @@ class SwinEncoder(nn.Module):
         patch_size: int = 4,
         drop_path_rate: float = 0.2,
         init_std: float | None = 0.02,
+        skips: str = "outputs",
     ) -> None:
         """
         Args:
@@ -150,8 +155,17 @@ class SwinEncoder(nn.Module):
             patch_size: side of a patch, in pixels.
             drop_path_rate: stochastic depth of the last block.
             init_std: see `init_swin_weights`.
+            skips: what the pyramid holds of every stage but the last, whose output it always holds. `outputs`: the
+                maps before patch merging. `inputs`: the maps that the stages take in, so that the first level is the
+                bare patch embedding. The public Swin-Unet has `inputs`. Both have the same sides and channels.
+
+        Raises:
+            ConfigurationError: `skips` is neither.
         """
         super().__init__()
+        if skips not in SKIPS:
+            raise ConfigurationError(f"skips is one of {list(SKIPS)}, got {skips!r}.{did_you_mean(str(skips), SKIPS)}")
+        self.skips = skips
         self.in_channels = in_channels
         self.depths, self.num_heads, self.window_size = tuple(depths), tuple(num_heads), window_size
         self.patch_size, self.drop_path_rate, self.init_std = patch_size, drop_path_rate, init_std
@@ -172,8 +186,9 @@ class SwinEncoder(nn.Module):
             x: (B, 1, H, W), or (B, in_channels, H, W); H and W multiples of `stride`.
 
         Returns:
-            One map (B, C_i, H_i, W_i) a stage, the first stage first: what the stage puts out before patch merging,
-            the last one after the final LayerNorm. Sides are H/4, H/8, H/16, H/32.
+            One map (B, C_i, H_i, W_i) a stage, the first stage first: what the stage puts out before patch merging, or
+            what it takes in (see `skips`). The last one is the last stage's output after the final LayerNorm. Sides are
+            H/4, H/8, H/16, H/32.
 
         Raises:
             ConfigurationError: the input's channels or sides do not fit.
@@ -182,9 +197,9 @@ class SwinEncoder(nn.Module):
         following = self.patch_embed(x).permute(0, 2, 3, 1)  # (B, H/4, W/4, C)
         maps = []
         for stage in self.layers:
-            out, following = stage(following)
-            maps.append(out)
-        maps[-1] = self.norm(maps[-1])
+            taken, (out, following) = following, stage(following)
+            maps.append(taken if self.skips == "inputs" else out)
+        maps[-1] = self.norm(out)
         return [level.permute(0, 3, 1, 2) for level in maps]
 
 

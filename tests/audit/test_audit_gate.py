@@ -26,7 +26,7 @@ def test_a_patient_in_two_splits_is_refused_without_an_audit(planted: Planted) -
     assert "patients: 1 of" in message
     assert "where the protocol 'patient' promises that none is" in message
     assert "studies: 1 of" in message
-    assert "--allow_findings True" in message
+    assert "--data::allow_findings True" in message
 
 
 def test_allowed_findings_are_said_aloud(planted: Planted, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,4 +73,4 @@ def test_the_bundle_refuses_before_anything_is_trained(
         run_bundle(config_file=[str(TRAIN_JSON)], **settings)
     assert isinstance(caught.value.__cause__, ManifestError)
     assert not (tmp_path / "run").exists()
-    ConfigWorkflow([str(TRAIN_JSON)], workflow_type="train", **settings, allow_findings=True).initialize()
+    ConfigWorkflow([str(TRAIN_JSON)], workflow_type="train", **settings, **{"data::allow_findings": True}).initialize()

@@ -58,7 +58,7 @@ def test_the_shipped_config_has_no_faults() -> None:
         ({"tracking_uri": "./mlruns"}, "sqlite:///mlflow.db"),
         ({"manifest": "mine.xlsx"}, "the path of a .csv file"),
         ({"markers": ["hypodense"]}, "Did you mean 'hypodensity'?"),
-        ({"allow_findings": "yes"}, "allow_findings: expected true or false"),
+        ({"data::allow_findings": "yes"}, "data::allow_findings: expected true or false"),
         ({"window": [float("nan"), 80]}, "window::0: expected a finite number, got nan"),
         (
             {"network_def::drop_path_rate": float("inf")},

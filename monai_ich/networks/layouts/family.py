@@ -26,6 +26,8 @@ class EncoderWeights:
         unknown: the file's other keys (classifier heads, decoders); derived buffers are not listed.
         presupposes: attributes that the encoder must have for the numbers to be those of the file's own network.
         note: what the file's keys cannot tell, for the receipt.
+        decoder: the file's segmentation decoder under the keys of ours, if it has one. Its `presupposes` are attributes
+            of the encoder, too.
     """
 
     layout: str
@@ -34,6 +36,7 @@ class EncoderWeights:
     unknown: list[str] = field(default_factory=list)
     presupposes: dict[str, str] = field(default_factory=dict)
     note: str = ""
+    decoder: EncoderWeights | None = None
 
     def put(self, key: str, tensor: Tensor, *sources: str) -> None:
         """Enters one tensor and the file's keys that it was made of."""
@@ -83,8 +86,10 @@ class WeightFamily:
                 if key.startswith(prefix) and not _DERIVED.search(key)
             }
         )
-        weights.sources = {key: tuple(prefix + source for source in weights.sources[key]) for key in weights.sources}
-        used = {source for sources in weights.sources.values() for source in sources}
+        used = set()
+        for part in filter(None, (weights, weights.decoder)):
+            part.sources = {key: tuple(prefix + source for source in sources) for key, sources in part.sources.items()}
+            used |= {source for sources in part.sources.values() for source in sources}
         weights.unknown = [key for key in state if key not in used and not _DERIVED.search(key)]
         return weights
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Swin checkpoints: official, timm's, MONAI's and Hugging Face's keys to those of `SwinEncoder`."""
+"""Swin checkpoints: official, timm's, MONAI's, Hugging Face's and Swin-Unet's keys to those of our networks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from monai_ich.networks.inputs import GREY_DEVIATION, GREY_MEAN
 from monai_ich.networks.layouts.family import EncoderWeights, WeightFamily
 
 # Official and timm: `layers.0.`; MONAI's SwinTransformer: `layers1.0.`.
 _SWIN_KEY = re.compile(r"layers(?:\.(?P<index>\d+)|(?P<number>[1-9])\.0)\.(?P<part>blocks|downsample)\.(?P<rest>.+)")
+_SWIN_UNET_STAGE = re.compile(r"layers_up\.(?P<index>\d+)\.(?P<rest>.+)")
+_SWIN_UNET_REDUCTION = re.compile(r"concat_back_dim\.(?P<index>\d+)\.(?P<rest>.+)")
 _HUGGING_FACE_KEY = re.compile(r"encoder\.layers\.(?P<index>\d+)\.blocks\.(?P<block>\d+)\.(?P<rest>.+)")
 
 _HUGGING_FACE_PLAIN = MappingProxyType(
@@ -59,7 +62,49 @@ def _from_swin(state: Mapping[str, Tensor]) -> EncoderWeights:
             weights.put(f"layers.{stage}.{match['part']}.{rest}", tensor, source)
         elif source.startswith(("patch_embed.", "norm.")):
             weights.put(source, tensor, source)
+    if any(key.startswith("layers_up.") for key in state):
+        _complete_swin_unet(weights, state)
     return weights
+
+
+def _complete_swin_unet(weights: EncoderWeights, state: Mapping[str, Tensor]) -> None:
+    """Adds the decoder of the public Swin-Unet, and fits its patch embedding to a standardised image.
+
+    That network takes values in [0, 1] as they are. Ours takes off `GREY_MEAN` and divides by `GREY_DEVIATION`. As no
+    pixel is padded, another kernel and bias give the same tokens.
+    """
+    weights.layout = "swin_unet"
+    kernel = weights.tensors["patch_embed.proj.weight"]
+    bias = weights.tensors.get("patch_embed.proj.bias", torch.zeros(len(kernel)))
+    weights.tensors["patch_embed.proj.weight"] = kernel * GREY_DEVIATION
+    weights.tensors["patch_embed.proj.bias"] = bias + GREY_MEAN * kernel.sum(dim=(1, 2, 3))
+    weights.note = (
+        "the file's network takes images in [0, 1] as they are, so its patch embedding was changed: the standardised "
+        "image gives the same numbers"
+    )
+    weights.decoder = EncoderWeights(weights.layout, presupposes={"skips": "inputs"})
+    last = max(int(match["index"]) for key in state if (match := _SWIN_UNET_STAGE.fullmatch(key)))
+    for source, tensor in state.items():
+        if key := _swin_unet_decoder_key(source, last):
+            weights.decoder.put(key, tensor.flatten(1) if source == "output.weight" else tensor, source)
+
+
+def _swin_unet_decoder_key(key: str, last: int) -> str | None:
+    """The key in `SwinDecoder`. The file counts its stages from the bottleneck on, `SwinDecoder` from the top."""
+    if match := _SWIN_UNET_REDUCTION.fullmatch(key):
+        return f"reductions.{last - int(match['index'])}.{match['rest']}"
+    if match := _SWIN_UNET_STAGE.fullmatch(key):
+        level, rest = last - int(match["index"]), match["rest"].replace("mlp.fc", "mlp.linear")
+        # the mirror of the bottleneck is a bare expansion; each later stage ends in the expansion to the level above
+        return (
+            f"stages.{level}.{rest}"
+            if rest.startswith("blocks.")
+            else (f"expansions.{level - 1}.{rest.removeprefix('upsample.')}")
+        )
+    for start, renamed in (("norm_up.", "norm."), ("up.", "last_expansion."), ("output.", "projection.")):
+        if key.startswith(start):
+            return renamed + key.removeprefix(start)
+    return None
 
 
 def _stage(match: re.Match[str]) -> int:
@@ -111,7 +156,7 @@ def _to_other_window(key: str, tensor: Tensor, target: Tensor) -> Tensor | None:
 
 SWIN = WeightFamily(
     name="Swin",
-    layouts="official, timm, MONAI or Hugging Face",
+    layouts="official, timm, MONAI, Hugging Face or Swin-Unet",
     converters=MappingProxyType(
         {
             "patch_embed.proj.weight": _from_swin,
