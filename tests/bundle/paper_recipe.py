@@ -22,7 +22,12 @@ EVERY_ROW: dict[str, Any] = {
     "lr": 0.01,
     "max_epochs": 600,
     "threshold": 0.5,
-    "precision": "auto",
+    "precision": "float32",
+    "skips": "inputs",
+    "loss::ignore_empty": True,
+    "train::seg_slices": "masked",
+    "train::drop_last": False,
+    "train::dataset::only_with_blood": False,
     "train::warmup_iterations": 0,
     "train::max_gradient_norm": 0,
     "train::classifier_lr_factor": 1,
@@ -36,7 +41,7 @@ EVERY_ROW: dict[str, Any] = {
     "rotation_deg": 20,
     "rotation_modes": ("bilinear", "nearest"),
     "shuffle": True,
-    "drop_last": True,
+    "drop_last": False,
     "optimizer": "SGD",
     "momentum": {0.9},
     "dampening": {0},
@@ -100,7 +105,8 @@ def decoder(channels: int, stage_3: int = 2) -> dict[str, Any]:
         # The rates of the encoder's stages 1 to 3, which are six of eight blocks, or ten of twelve.
         "drop_path": (0.0, pytest.approx(0.2 * 5 / 7 if stage_3 == 2 else 0.2 * 9 / 11, abs=1e-5)),
         "deviations": LIKE_OFFICIAL_SWIN,
-        "projection_deviation": pytest.approx(0.02, rel=0.25),
+        "skips": "inputs",
+        "projection_limit": pytest.approx(96**-0.5, rel=0.03),  # a Conv2d's default: uniform in +-1 / sqrt(96)
     }
 
 
@@ -115,6 +121,7 @@ SWIN_T, B3 = "swin_tiny_patch4_window7_224", "tf_efficientnet_b3"
 CLASSIFY = {"tasks": ["cls"], "batch_size": 64, "pretrained": SWIN_T, "loaded": {"encoder": SWIN_T}}
 SEGMENT = {
     "tasks": ["seg"], "batch_size": 32, "max_epochs": 200, "validate::best_by": "val_iou", "loss": {"seg": 1.0},
+    "train::dataset::only_with_blood": True,
 }
 JOINT = {"tasks": ["cls"], "batch_size": 128, "lr": 0.004, "classifier": classifier(1536)}
 MTL = {**CLASSIFY, "mirrored": True, "encoder": SWIN, "classifier": classifier(768)}

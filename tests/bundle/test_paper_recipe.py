@@ -119,12 +119,12 @@ def _encoder(encoder: nn.Module) -> dict[str, Any]:
     return read
 
 
-def _decoder(decoder: nn.Module) -> dict[str, Any]:
+def _decoder(decoder: nn.Module, encoder: nn.Module) -> dict[str, Any]:
     weight = decoder.projection.weight
     read = {"kind": type(decoder).__name__, "out_channels": weight.shape[0]}
     if not isinstance(decoder, SwinDecoder):
         return {**read, "levels": len(decoder.ups)}
-    read |= {"embed_dim": weight.shape[1], "projection_deviation": weight.std().item()}
+    read |= {"embed_dim": weight.shape[1], "projection_limit": weight.abs().max().item(), "skips": encoder.skips}
     return {**read, **_swin_stages(decoder.stages), "deviations": _deviations(decoder)}
 
 
@@ -146,7 +146,7 @@ def _parts_of_network(network: nn.Module, optimizer: torch.optim.Optimizer) -> d
     return {
         "encoder": _encoder(encoder.trainable if joint else encoder),
         "frozen_encoder": _encoder(encoder.frozen) if joint else {},
-        "decoders": {task: _decoder(head) for task, head in heads.items() if task != "cls"},
+        "decoders": {task: _decoder(head, encoder) for task, head in heads.items() if task != "cls"},
         "classifier": _classifier(heads["cls"]) if "cls" in heads else {},
         "parameters": sum(p.numel() for p in network.parameters()),
         "frozen_parameters": sum(p.numel() for p in network.parameters() if id(p) not in trained),
