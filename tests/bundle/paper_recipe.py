@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 STAGE_1 = ", first stage"
 
@@ -23,6 +24,7 @@ EVERY_ROW: dict[str, Any] = {
     "max_epochs": 600,
     "threshold": 0.5,
     "precision": "float32",
+    "computes_in": torch.float32,
     "skips": "inputs",
     "loss::ignore_empty": True,
     "train::seg_slices": "masked",

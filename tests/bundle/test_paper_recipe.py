@@ -46,6 +46,10 @@ def _configs() -> dict[str, dict[str, Any]]:
 
 # What is read from a built part of the config: the part, and the value.
 PARTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "batch_size": ("train::dataloader::batch_size", lambda part: part),
+    "max_epochs": ("train::trainer::max_epochs", lambda part: part),
+    "lr": ("PolyLearningRate", lambda part: part.base),
+    "computes_in": ("train::inferer", lambda part: part.dtype),
     "hu_bounds": ("HUWindowd", lambda part: part.bounds_hu),
     "resizing": ("FitSquared", lambda part: (part.size, part.mode)),
     "augmentation": ("train::augmentation", lambda part: [(type(t).__name__, t.prob) for t in part.transforms]),
