@@ -12,12 +12,12 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pydoc import locate
 from typing import Any
 
 from monai.bundle.properties import InferProperties, TrainProperties
-from monai.bundle.utils import ID_SEP_KEY
+from monai.bundle.utils import ID_SEP_KEY, MERGE_KEY
 from monai.utils import BundlePropertyConfig
 
 from monai_ich.config.settings import SETTINGS, value_at
@@ -29,13 +29,17 @@ COMPONENT_KEYS = {"_target_", "_requires_", "_disabled_", "_desc_", "_mode_"}
 REFERENCE = re.compile(r"@([A-Za-z_]\w*(?:(?:::|#)\w+)*)")
 
 
-def check_config(config: dict[str, Any], base: dict[str, Any] | None = None) -> None:
+def check_config(
+    config: dict[str, Any], base: dict[str, Any] | None = None, overlays: Mapping[str, dict[str, Any]] | None = None
+) -> None:
     """Checks every key, component argument and setting of a merged config, and reports all faults together.
 
     Args:
         config: the raw config (references and expressions as text), files and overrides merged.
         base: the config that overlays and overrides change; its keys are known, also where an overlay leaves them
             without use. None: the keys are not checked, only the arguments and values.
+        overlays: the overlays' raw contents by file, in the order in which they were given. None: their order is
+            not checked.
 
     Raises:
         ConfigurationError: with one line a fault and, where a name is near a known one, a suggestion.
@@ -46,9 +50,30 @@ def check_config(config: dict[str, Any], base: dict[str, Any] | None = None) -> 
         *_component_faults(config, ""),
         *_value_faults(config),
         *_number_faults(config, ""),
+        *_order_faults(overlays or {}),
     ]:
         faults.add(fault)
     faults.raise_if_any(ConfigurationError)
+
+
+def _order_faults(overlays: Mapping[str, dict[str, Any]]) -> Iterator[str]:
+    """Yields a fault for every row's overlay that takes back what an overlay before it has set, such as a recipe."""
+    before: dict[str, set[str]] = {}
+    for name, content in overlays.items():
+        keys = {key for key in content if not key.startswith(MERGE_KEY)}
+        if "row" not in content:
+            before[name] = keys
+            continue
+        for earlier, theirs in before.items():
+            if taken_back := sorted(key for key in theirs if any(_same_branch(key, own) for own in keys)):
+                yield (
+                    f"{earlier} comes before {name}, which is a row and takes back its {', '.join(taken_back)}. "
+                    f"Give the row's file first: ..., {name!r}, {earlier!r}."
+                )
+
+
+def _same_branch(key: str, other: str) -> bool:
+    return key == other or key.startswith(other + SEPARATOR) or other.startswith(key + SEPARATOR)
 
 
 def _property_ids() -> set[str]:

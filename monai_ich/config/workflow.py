@@ -134,8 +134,10 @@ def start() -> None:
     if is_former(parser.get()):
         parser.set(upgraded(parser.get()))
     config = effective_config()
-    files = config_files()
-    check_config(config, upgraded(ConfigParser.load_config_file(files[0])) if files else None)
+    base, *overlays = [(path.as_posix(), ConfigParser.load_config_file(path)) for path in config_files()] or [
+        ("", None)
+    ]
+    check_config(config, base[1] and upgraded(base[1]), dict(overlays))
     check_named_run(config)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         init_distributed()

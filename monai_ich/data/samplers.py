@@ -134,10 +134,11 @@ def _check_batches(num_samples: int, batch_size_global: int, world_size: int, dr
     if drop_last and num_samples < batch_size_global:
         raise ConfigurationError(
             f"batch size: {batch_size_global} is more than the {num_samples} samples, so no batch would be full; "
-            "use a smaller batch, or drop_last=False"
+            "use a smaller batch, or drop_last=False (--train::drop_last False)"
         )
     if num_samples < 1 or (not drop_last and 0 < remainder < world_size):
         raise ConfigurationError(
             f"{num_samples} samples in batches of {batch_size_global} leave {remainder} for the last batch of "
-            f"{world_size} processes, and some without any; use drop_last=True or another batch size"
+            f"{world_size} processes, and some without any; use drop_last=True (--train::drop_last True) or another "
+            "batch size"
         )

@@ -12,7 +12,7 @@ import mlflow
 import pandas as pd
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.bundle import run as run_bundle
 from pydicom.data import get_testdata_file
 from support import ROOT, strict_json
@@ -21,10 +21,12 @@ from monai_ich.bundle import RunDirectory
 from monai_ich.data import Draw
 from monai_ich.handlers import DivergedError
 from monai_ich.metrics import PredictionTable
+from monai_ich.table.plan import merged_config
 from monai_ich.utils.errors import ConfigurationError
 
 pytestmark = pytest.mark.usefixtures("in_root")
 
+BUNDLE = ROOT / "bundles/mtl"
 BASES = {path.parent: path for path in sorted((ROOT / "bundles").glob("*/train.json"))}
 NOT_CONFIGS = {"metadata.json", "train.json"}
 # These need a trained run, and have tests of their own below.
@@ -163,6 +165,25 @@ def test_the_paper_s_config_is_the_paper_s_recipe(tiny_settings: dict[str, Any],
     trainer.state.epoch_length = 2
     trainer.run()
     assert trainer.state.iteration == 2
+
+
+@pytest.mark.parametrize(("row", "only_blood"), [("u_net.json", True), ("cls_seg.json", False)])
+def test_the_paper_s_recipe_keeps_the_last_batch_and_segments_slices_with_blood_alone(
+    row: str, only_blood: bool, tiny_settings: dict[str, Any]
+) -> None:
+    overrides = {key: tiny_settings[key] for key in ("manifest", "cache_dir", "image_size")}
+    parser = ConfigParser(merged_config([Path(f) for f in [*_files(BUNDLE / row), BUNDLE / "paper.json"]], overrides))
+    dataset = parser.get_parsed_content("train::dataset")
+    blood = dataset.slices.with_blood(dataset.rows)
+    train = dataset.slices.frame.query("split == 'train'").index.to_numpy()
+    assert blood.all() == only_blood
+    assert len(dataset) == (dataset.slices.with_blood(train).sum() if only_blood else len(train))
+    assert len(parser.get_parsed_content("validate::dataset")) == (dataset.slices.frame["split"] == "val").sum()
+
+    parser["batch_size"] = len(dataset) - 1  # the last batch holds one slice
+    sampler, loader = (parser.get_parsed_content(f"train::{name}") for name in ("sampler", "dataloader"))
+    assert sorted(draw.row for draw in sampler) == list(range(len(dataset)))
+    assert len(loader) == 2
 
 
 @pytest.mark.parametrize(

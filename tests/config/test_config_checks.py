@@ -73,6 +73,38 @@ def test_a_fault_is_named_with_its_remedy(changes: dict[str, Any], expected: str
     assert expected in _faults(**changes)
 
 
+@pytest.mark.parametrize(
+    ("order", "taken_back"),
+    [
+        (("paper.json", "tiny.json"), "size"),
+        (("paper.json", "joint_swin_transformer_tiny.json"), "size"),
+        (("paper.json", "cls_seg.json"), None),
+        (("tiny.json", "paper.json"), None),
+        (("mine.json", "variants.json"), "max_epochs, optimizer::lr"),
+        (("variants.json", "mine.json"), None),
+    ],
+)
+def test_a_row_that_takes_back_what_a_recipe_before_it_sets_is_refused(
+    order: tuple[str, ...], taken_back: str | None
+) -> None:
+    own = {
+        "mine.json": {"max_epochs": 3, "optimizer::lr": 1, "+initialize": ["$None"], "seed": 1},
+        "variants.json": {"row": "mine", "max_epochs": 18, "optimizer": {"_target_": "x"}, "+initialize": ["$None"]},
+    }
+    bundle = ROOT / "bundles/mtl"
+    overlays = {name: own.get(name) or json.loads((bundle / name).read_text()) for name in order}
+    if taken_back is None:
+        check_config(copy.deepcopy(BASE), BASE, overlays)
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        check_config(copy.deepcopy(BASE), BASE, overlays)
+    first, row = order
+    assert caught.value.faults == (
+        f"{first} comes before {row}, which is a row and takes back its {taken_back}. "
+        f"Give the row's file first: ..., {row!r}, {first!r}.",
+    )
+
+
 def test_all_faults_are_reported_together() -> None:
     message = _faults(lrr=3, window=[40], size="huge")
     assert message.count("\n  - ") == 3

@@ -17,7 +17,7 @@ from monai.data import DataLoader, get_track_meta
 
 from monai_ich.data.datasets import SliceDataset
 from monai_ich.data.samplers import Draw, EpochSampler
-from monai_ich.utils.errors import ConfigurationError, ManifestError
+from monai_ich.utils.errors import ConfigurationError, ImageReadError, ManifestError
 from monai_ich.utils.keys import Key
 
 
@@ -73,6 +73,38 @@ def test_unknown_labels_and_empty_sets(frame: pd.DataFrame, make: Callable[..., 
     assert table["key"][2] not in [dataset[i]["key"] for i in range(7)]
     with pytest.raises(ManifestError, match="no rows"):
         make(table.iloc[:0])
+
+
+def test_slices_with_blood_alone(
+    frame: pd.DataFrame, make: Callable[..., SliceDataset], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="monai_ich")
+    emptied = np.asarray(nib.load(tmp_path / "s1_m.nii").dataobj).copy()
+    emptied[..., 1] = 0
+    nib.save(nib.Nifti1Image(emptied, np.eye(4)), tmp_path / "s1_m.nii")
+    everything = make()
+    with_blood = [sample[Key.KEY] for sample in map(everything.__getitem__, range(8)) if sample[Key.MASK].any()]
+    annotated = [key for key, mask in zip(frame["key"], frame["mask"], strict=True) if mask]
+    assert 0 < len(with_blood) < len(annotated) < 8, "the data must hold empty masks and slices without one"
+    dataset = make(only_with_blood=True)
+    assert [dataset[i][Key.KEY] for i in range(len(dataset))] == with_blood
+    assert dataset.dropped_rows == 8 - len(with_blood)
+    assert f"all splits: {len(with_blood)} of 8 slices have blood in their mask; only these are used." in caplog.text
+    with pytest.raises(
+        ManifestError, match=r"with blood in their mask, but none of its 8 rows.*--train::seg_slices all"
+    ):
+        make(frame.assign(mask="", mask_slice=pd.NA), only_with_blood=True)
+
+
+def test_unreadable_files_of_all_splits_are_reported_before_any_slice_is_chosen(
+    frame: pd.DataFrame, make: Callable[..., SliceDataset], tmp_path: Path
+) -> None:
+    for name in ("s1.nii", "s2.nii"):
+        (tmp_path / name).unlink()
+    table = frame.assign(split=np.where(frame["study_id"] == "s1", "val", "train"))
+    with pytest.raises(ImageReadError) as caught:
+        make(table, "train", only_with_blood=True)
+    assert [sum(name in fault for fault in caught.value.faults) for name in ("s1.nii", "s2.nii")] == [1, 1]
 
 
 def _epoch(dataset: SliceDataset, num_workers: int, rank: int = 0, world_size: int = 1) -> list[dict[str, Any]]:
