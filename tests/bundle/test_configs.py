@@ -18,7 +18,6 @@ from pydicom.data import get_testdata_file
 from support import ROOT, strict_json
 
 from monai_ich.bundle import RunDirectory
-from monai_ich.config.first_stage import stage_config
 from monai_ich.data import Draw
 from monai_ich.handlers import DivergedError
 from monai_ich.metrics import PredictionTable
@@ -147,44 +146,6 @@ def test_another_seed_gives_another_run(tiny_settings: dict[str, Any], tiny_run:
     run_bundle(config_file=_files(), **tiny_settings, run_dir=str(run_dir), seed=1)
     first, other = (pd.read_csv(d / "predictions/test_hospitals_1_4.csv") for d in (tiny_run, run_dir))
     assert (first["probability_hypodensity"] != other["probability_hypodensity"]).any()
-
-
-# Section 4.2 and Table 1: row -> tasks, batch, learning rate, epochs. Copied from the paper, not from the configs.
-PAPER_RECIPE = {
-    "U-Net": (["seg"], 32, 0.01, 200),
-    "Swin-Unet": (["seg"], 32, 0.01, 200),
-    "ResNet152": (["cls"], 128, 0.01, 600),
-    "Swin Transformer": (["cls"], 64, 0.01, 600),
-    "SwinTransformer-tiny": (["cls"], 64, 0.01, 600),
-    "Joint-Learning": (["cls"], 128, 0.004, 600),
-    "Joint-SwinTransformer": (["cls"], 128, 0.004, 600),
-    "Joint-SwinTransformer-tiny": (["cls"], 128, 0.004, 600),
-    "MTL-Swin-Unet (cls+rec)": (["cls", "rec"], 64, 0.01, 600),
-    "MTL-Swin-Unet (cls+seg)": (["cls", "seg"], 64, 0.01, 600),
-    "MTL-Swin-Unet (cls+seg+rec)": (["cls", "seg", "rec"], 64, 0.01, 600),
-    "MTL-Swin-Unet-tiny (cls+seg+rec)": (["cls", "seg", "rec"], 32, 0.01, 600),
-}
-
-
-def _with_paper_json(overlay: Path | None) -> ConfigParser:
-    files = [*_files(*([overlay] if overlay else [])), str(ROOT / "bundles/mtl/paper.json")]
-    return ConfigParser(merged_config([Path(file) for file in files], {}))
-
-
-def test_every_row_of_table_1_has_the_recipe_of_section_4_2() -> None:
-    found = {}
-    for overlay in [None, *ROWS]:
-        parser = _with_paper_json(overlay)
-        values = [parser.get_parsed_content(name) for name in ("tasks", "batch_size", "lr", "max_epochs")]
-        found[parser.get_parsed_content("row")] = tuple(values)
-        assert parser.get_parsed_content("image_size") == 224
-        assert parser.get_parsed_content("size") == ("tiny" if "-tiny" in parser["row"] else "default")
-        if "segmentation_stage" in parser:  # the segmentation row comes first, with its own recipe
-            stage = ConfigParser(stage_config(parser.get()))
-            values = [stage.get_parsed_content(name) for name in ("tasks", "batch_size", "lr", "max_epochs")]
-            assert tuple(values) == PAPER_RECIPE[stage.get_parsed_content("row")]
-            assert stage.get_parsed_content("size") == parser.get_parsed_content("size")
-    assert found == PAPER_RECIPE
 
 
 def test_the_paper_s_config_is_the_paper_s_recipe(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
