@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from monai_ich.networks.encoder_origins import set_pretrained_origin
 from monai_ich.networks.heads import SwinDecoder
 from monai_ich.networks.layouts import EncoderWeights, WeightFamily
 from monai_ich.networks.pretrained_files import KNOWN_WEIGHTS, locate_weights, read_weights
+from monai_ich.networks.weight_differences import weight_differences
 from monai_ich.utils.errors import PretrainedWeightsError
 
 __all__ = ["KNOWN_WEIGHTS", "LoadReceipt", "load_pretrained_encoder"]
@@ -31,10 +33,11 @@ class LoadReceipt:
         mirrored: parameters of the network's decoders that were filled with those of the mirrored encoder stage.
         interpolated: keys of the encoder whose bias table was resampled to another window.
         adapted: keys of the encoder whose input channels were summed or spread.
-        mismatched: keys of the encoder for which the file's tensor has another shape, with both shapes.
+        mismatched: keys of the encoder for which the file's tensor has another shape.
         left_out: keys of the file that were not used.
         missing: keys of the encoder that were not filled.
         note: what the file's keys cannot tell, and the reader has to know.
+        differences: how the file's network differs from this one, a sentence for each kind of difference.
     """
 
     source: str
@@ -48,12 +51,14 @@ class LoadReceipt:
     left_out: tuple[str, ...]
     missing: tuple[str, ...]
     note: str = ""
+    differences: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One paragraph for a log."""
         parts = [
             f"Pretrained encoder: {self.fraction:.1%} of the weights ({len(self.loaded)} tensors) from "
             f"{self.source} ({self.layout} layout)",
+            *self.differences,
             _some("mirrored into the decoders", self.mirrored),
             _some("bias tables resampled to another window", self.interpolated),
             _some("adapted to other input channels", self.adapted),
@@ -95,7 +100,8 @@ def load_pretrained_encoder(
             its first layer, or not the running statistics of a normalisation that they fill.
     """
     encoder, family = _encoder_of(network)
-    weights = family.convert(read_weights(locate_weights(path_or_name)))
+    path = locate_weights(path_or_name)
+    weights = family.convert(read_weights(path))
     _check_convention(weights, encoder, family)
     targets = _targets(encoder)
     fit = _fit(weights, targets, family)
@@ -112,6 +118,11 @@ def load_pretrained_encoder(
         left_out=_left_out(weights, {family.canonical(key) for key in fit.tensors}),
         missing=tuple(key for key in targets if key not in fit.tensors),
         note=weights.note,
+        differences=weight_differences(
+            weights.tensors,
+            {family.canonical(key): target for key, target in targets.items()},
+            map(family.canonical, fit.mismatched),
+        ),
     )
     _check_enough(receipt, family, minimum_fraction)
     with torch.no_grad():
@@ -119,6 +130,7 @@ def load_pretrained_encoder(
             targets[key].copy_(tensor)
         for target, key in _mirror_targets(network, fit.tensors).items() if mirror else ():
             network.get_parameter(target).copy_(fit.tensors[key])
+    set_pretrained_origin(encoder, path_or_name, path)
     return receipt
 
 
@@ -197,7 +209,7 @@ def _fit(weights: EncoderWeights, targets: dict[str, Tensor], family: WeightFami
             fit.tensors[key] = _adapt_channels(tensor, target.shape[1])
             fit.adapted.append(key)
         else:
-            fit.mismatched.append(f"{key}: file {tuple(tensor.shape)}, network {tuple(target.shape)}")
+            fit.mismatched.append(key)
     return fit
 
 
