@@ -62,7 +62,6 @@ class LoadReceipt:
             _some("mirrored into the decoders", self.mirrored),
             _some("bias tables resampled to another window", self.interpolated),
             _some("adapted to other input channels", self.adapted),
-            _some("of another shape", self.mismatched),
             _some("not filled", self.missing),
             _some("of the file left out", self.left_out),
             self.note,

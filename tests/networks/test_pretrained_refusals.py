@@ -29,8 +29,13 @@ def test_too_little_is_an_error_and_changes_nothing(kind: str, source: State, tm
     message = str(caught.value)
     assert "at least 90%" in message
     expected = {
-        "few_blocks": ["not filled (layers.2.blocks.4", "layers.2.blocks has 4 blocks in the file and 18 in the network"],
-        "other_width": ["patch_embed.proj.bias is (12,) in the file and (24,) in the network: another width"],
+        "few_blocks": [
+            "not filled (layers.2.blocks.4",
+            "layers.2.blocks has 4 blocks in the file and 18 in the network",
+        ],
+        "other_width": [
+            "patch_embed.proj.weight is (12, 3, 4, 4) in the file and (24, 3, 4, 4) in the network: another width"
+        ],
     }
     assert all(words in message for words in expected[kind]), message
     assert all(torch.equal(value, before[name]) for name, value in parameters(network).items())
