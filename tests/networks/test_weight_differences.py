@@ -52,7 +52,7 @@ def swin_for_volumes() -> State:
         (
             swin_for_volumes,
             build,
-            "(12, 3, 4, 4, 4) in the file and (12, 3, 4, 4) in the network: one axis more in the file, as in networks for",
+            "(12, 3, 4, 4, 4) in the file and (12, 3, 4, 4) in the network: one axis more in the file, as in networks",
         ),
         (
             lambda: resnet(layers=(1, 1, 1, 1)).state_dict(),
