@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor
 
 # A block of a ResNet, a Swin and an EfficientNet: its stage, its number in the stage, and what is inside it.
-_BLOCK = re.compile(r"(?P<stage>layer\d+|layers\.\d+\.blocks|_blocks)\.(?P<number>\d+)\.(?P<inside>.+)")
+_BLOCK = re.compile(r"(?P<stage>layer\d+|layers\.\d+|_blocks)(?:\.blocks)?\.(?P<number>\d+)\.(?P<inside>.+)")
 
 
 def weight_differences(saved: Mapping[str, Tensor], own: Mapping[str, Tensor], unfit: Iterable[str]) -> tuple[str, ...]:
@@ -70,10 +70,10 @@ def _block_counts(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> lis
         return []
     counts = {stage: (len(theirs.get(stage, {})), len(blocks)) for stage, blocks in ours.items()}
     differing = {stage: pair for stage, pair in counts.items() if pair[0] != pair[1]}
-    return [
-        f"{stage} has {count} block{'s' if count != 1 else ''} in the file and {wanted} in the network: another depth"
-        for stage, (count, wanted) in differing.items()
-    ]
+    if not differing:
+        return []
+    in_file, in_network = (", ".join(map(str, column)) for column in zip(*differing.values(), strict=True))
+    return [f"blocks of {', '.join(differing)}: {in_file} in the file and {in_network} in the network: another depth"]
 
 
 def _block_kinds(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
@@ -86,5 +86,5 @@ def _block_kinds(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list
             parts = [f"has {', '.join(surplus)}, which the network has not"] if surplus else []
             parts += [f"lacks {', '.join(lacking)}"] if lacking else []
             if parts:
-                return [f"{stage}.{number} of the file {' and '.join(parts)}: another kind of block"]
+                return [f"block {number} of {stage} in the file {' and '.join(parts)}: another kind of block"]
     return []

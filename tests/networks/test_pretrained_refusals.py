@@ -31,7 +31,7 @@ def test_too_little_is_an_error_and_changes_nothing(kind: str, source: State, tm
     expected = {
         "few_blocks": [
             "not filled (layers.2.blocks.4",
-            "layers.2.blocks has 4 blocks in the file and 18 in the network",
+            "blocks of layers.2: 4 in the file and 18 in the network: another depth",
         ],
         "other_width": [
             "patch_embed.proj.weight is (12, 3, 4, 4) in the file and (24, 3, 4, 4) in the network: another width"

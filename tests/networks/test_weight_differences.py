@@ -57,7 +57,12 @@ def swin_for_volumes() -> State:
         (
             lambda: resnet(layers=(1, 1, 1, 1)).state_dict(),
             lambda: resnet(layers=(1, 1, 3, 1)),
-            "layer3 has 1 block in the file and 3 in the network: another depth;",
+            "blocks of layer3: 1 in the file and 3 in the network: another depth;",
+        ),
+        (
+            lambda: resnet(layers=(1, 2, 1, 1)).state_dict(),
+            lambda: resnet(layers=(1, 1, 3, 1)),
+            "blocks of layer2, layer3: 2, 1 in the file and 1, 3 in the network: another depth;",
         ),
         (
             lambda: resnet(width=2).state_dict(),
@@ -67,12 +72,12 @@ def swin_for_volumes() -> State:
         (
             lambda: resnet().state_dict(),
             lambda: resnet("bottleneck"),
-            "layer1.0 of the file lacks bn3, conv3, downsample.0, downsample.1: another kind of block;",
+            "block 0 of layer1 in the file lacks bn3, conv3, downsample.0, downsample.1: another kind of block;",
         ),
         (
             lambda: resnet("bottleneck").state_dict(),
             resnet,
-            "layer1.0 of the file has bn3, conv3, downsample.0, downsample.1, which the network has not: another",
+            "block 0 of layer1 in the file has bn3, conv3, downsample.0, downsample.1, which the network has not: an",
         ),
     ],
 )
