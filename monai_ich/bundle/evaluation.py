@@ -24,6 +24,7 @@ from monai_ich.handlers import MLflowTracker, PredictionMetrics
 from monai_ich.metrics import PatientBootstrap, PredictionTable, align_predictions
 from monai_ich.metrics.prediction_table import LABEL, PROBABILITY
 from monai_ich.networks import load_weights
+from monai_ich.networks.encoder_origins import ORIGINS
 from monai_ich.prediction.result_panel import PANEL_SLICES, result_panel
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ManifestError
@@ -95,7 +96,7 @@ class Evaluation:
         Raises:
             RunDirectoryError: when the checkpoint is missing or of another network.
         """
-        epoch = load_weights(self.network, Path(self.checkpoint))["epoch"]
+        rest = load_weights(self.network, Path(self.checkpoint))
         for name, dataset in self.datasets.items():
             handler = PredictionMetrics(self.markers, self.threshold)
             evaluator = self._evaluator(dataset, handler)
@@ -104,7 +105,7 @@ class Evaluation:
             assert handler.table is not None  # an evaluator that ran has filled it
             self.tables[name] = handler.table
         if rank() == 0:
-            self._write(epoch)
+            self._write(rest["epoch"], rest.get(ORIGINS))
 
     def _evaluator(self, dataset: SliceDataset, handler: PredictionMetrics) -> SupervisedEvaluator:
         loader = DataLoader(
@@ -123,7 +124,7 @@ class Evaluation:
             decollate=False,
         )
 
-    def _write(self, epoch: int) -> None:
+    def _write(self, epoch: int, origins: dict[str, str] | None) -> None:
         for name, table in self.tables.items():
             self.tracker.log_artifact(
                 table.to_csv(self.output.predictions / f"{name}.csv"), self.output.predictions.name
@@ -133,7 +134,7 @@ class Evaluation:
             self.tracker.log_artifact(
                 save_figure(figure, self.output.figures / f"{name}.png"), self.output.figures.name
             )
-        content = {"epoch": epoch, "threshold": self.threshold, "metrics": self.results}
+        content = {"epoch": epoch, "threshold": self.threshold, ORIGINS: origins, "metrics": self.results}
         # last of all: its presence says that the run is complete
         replace_json(self.output.results, content)
         self.tracker.log_artifact(self.output.results)

@@ -12,6 +12,7 @@ from monai_ich.bundle.evaluation import Evaluation
 from monai_ich.data import SliceDataset
 from monai_ich.engines import rank, wait_for_all
 from monai_ich.handlers import MLflowTracker
+from monai_ich.networks.encoder_origins import ORIGINS, encoder_origins, origins_text
 from monai_ich.utils.console import console
 from monai_ich.utils.run_files import RunDirectory
 
@@ -22,9 +23,10 @@ def train(trainer: Engine, evaluation: Evaluation, tracker: MLflowTracker, run_d
     An interrupted run is marked KILLED and a failed one FAILED; both can be continued, and rejoin their MLflow run.
     """
     try:
-        tracker.start()
+        origins = origins_text(encoder_origins(evaluation.network))
+        tracker.start({ORIGINS: origins})
         tracker.set_tags({"run_dir": run_directory.path})
-        _announce(run_directory, tracker)
+        _announce(run_directory, tracker, origins)
         trainer.run()
         wait_for_all()  # the best checkpoint is written by one process and read by all
         evaluation.run()
@@ -61,10 +63,11 @@ def prepare(datasets: Sequence[SliceDataset]) -> None:
         wait_for_all()
 
 
-def _announce(run_directory: RunDirectory, tracker: MLflowTracker) -> None:
+def _announce(run_directory: RunDirectory, tracker: MLflowTracker, origins: str) -> None:
     if rank() == 0:
         verb = "continuing" if run_directory.resuming else "training"
         console.print(f"{verb} in {run_directory.path}, tracked in {tracker.tracking_uri}", soft_wrap=True)
+        console.print(origins, markup=False, soft_wrap=True)
 
 
 def _say_how_to_continue(run_directory: RunDirectory) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 from monai.bundle import ConfigParser
 from monai.bundle.utils import ID_SEP_KEY, MERGE_KEY
 
-from monai_ich.config.settings import names_where, value_at
+from monai_ich.config.settings import SETTINGS, names_where, value_at
 from monai_ich.utils.errors import ConfigurationError, FaultList, RunDirectoryError
 from monai_ich.utils.run_files import RunDirectory
 
 STAGE, NAMED_RUN, CHECKPOINT = "segmentation_stage", "segmentation_run", "segmentation_checkpoint"
+PRETRAINED, STAGE_PRETRAINED = "pretrained", "segmentation_pretrained"
 
 
 def with_stage(config: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
@@ -23,7 +24,8 @@ def with_stage(config: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
 
     The stage is the base with its own row in the place of the joint row: what the joint row changes goes back to the
     base, but for the settings that a stage shares with the joint run. The joint run's other overlays and overrides,
-    such as the recipe and the number of epochs, hold for both.
+    such as the recipe and the number of epochs, hold for both. A joint row with `segmentation_pretrained` has encoders
+    of two kinds: there `pretrained` is the second stage's alone.
 
     Args:
         config: merged, expressions as text.
@@ -54,12 +56,16 @@ def with_stage(config: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
         known, value = value_at(base, key)
         if known and key.split(ID_SEP_KEY)[-1] not in shared:
             changes[key] = value
-    return {**config, STAGE: {**changes, **stage}}
+    if STAGE_PRETRAINED in row:
+        recipes = [content[PRETRAINED] for content in loaded.values() if PRETRAINED in content]
+        changes[PRETRAINED] = config[STAGE_PRETRAINED] or recipes[-1]
+    return {**config, STAGE: {**changes, **{key: value for key, value in stage.items() if key not in shared}}}
 
 
 def stage_config(config: dict[str, Any]) -> dict[str, Any]:
     """The config of a joint run's first stage, from the joint run's own as `with_stage` gives it."""
-    parser = ConfigParser({key: copy.deepcopy(value) for key, value in config.items() if key not in (STAGE, NAMED_RUN)})
+    of_joint = (STAGE, NAMED_RUN, STAGE_PRETRAINED)
+    parser = ConfigParser({key: copy.deepcopy(value) for key, value in config.items() if key not in of_joint})
     parser.update(config[STAGE])
     parser.get().pop(CHECKPOINT, None)
     return parser.get()
@@ -90,7 +96,8 @@ def check_named_run(config: dict[str, Any]) -> None:
     if theirs["row"] != ours["row"]:
         faults.add(f"expected a run of {ours['row']}, got one of {theirs['row']}")
     for name in sorted(names_where(lambda setting: setting.of_stage)):
-        own, other = (parser.get_parsed_content(name) for parser in (ours, theirs))
+        usual = SETTINGS[name].unnamed
+        own, other = (parser.get_parsed_content(name) if name in parser else usual for parser in (ours, theirs))
         if own != other:
             faults.add(f"{name} is {other!r} there and {own!r} here")
     faults.raise_if_any(ConfigurationError)

@@ -16,6 +16,7 @@ from monai.bundle.utils import ID_SEP_KEY
 
 from monai_ich.data import SEG_SLICES
 from monai_ich.networks import SKIPS, SWIN_SIZES
+from monai_ich.networks.cnn_builders import PLAIN, UNET_ENCODERS
 from monai_ich.utils.errors import did_you_mean
 from monai_ich.utils.keys import MARKERS, Task, is_label
 
@@ -50,6 +51,7 @@ class Setting:
         of_table: a table sets it for each of its runs.
         of_stage: the first stage of a joint system takes it from the joint run, whatever its own row says.
         may_rise: it may change when a run goes on, although it decides the result.
+        unnamed: its value in the runs that do not name it; runs of before the setting was there are among them.
     """
 
     kind: Kind
@@ -58,6 +60,7 @@ class Setting:
     of_table: bool = False
     of_stage: bool = False
     may_rise: bool = False
+    unnamed: Any = None
 
     @property
     def shown(self) -> bool:
@@ -177,8 +180,9 @@ SETTINGS: dict[str, Setting] = {
     "image_size": Setting(_SIDE, _RESULT, "side in pixels", of_stage=True),
     "tasks": Setting(_TASKS, _RESULT, "heads of the network"),
     "size": Setting(_one_of(*SWIN_SIZES), _RESULT, "of the network: `demo`, `default` (the paper's); Swin also `demo-tiny`, `tiny`, `base`", of_stage=True),
-    "skips": Setting(_one_of(*SKIPS), _RESULT, "what a Swin decoder gets of each encoder stage: what the stage puts out, or what it takes in (the paper's recipe)", of_stage=True),
+    "skips": Setting(_one_of(*SKIPS), _RESULT, "what a Swin decoder gets of each encoder stage: what the stage puts out, or what it takes in (the paper's recipe)", of_stage=True, unnamed=SKIPS[0]),
     "pretrained": Setting(_PATH, _RESULT, "weights for the encoder: a file, `hf://owner/repo/file`, or a known name"),
+    "unet_encoder": Setting(_one_of(*UNET_ENCODERS), _RESULT, "U-Net and Joint-Learning: the U-Net's encoder; `plain` (the default) begins from random weights", of_stage=True, unnamed=PLAIN),
     "loss::weights": Setting(_WEIGHTS, _RESULT, "of the tasks; the paper's for the tasks"),
     "loss::ignore_empty": Setting(_SWITCH, _RESULT, "the segmentation loss leaves out annotated slices without blood (the paper's recipe)"),
     "train::seg_slices": Setting(_one_of(*SEG_SLICES), _RESULT, "segmentation only: train on all slices, or on those with blood in their mask (`masked`, the paper's recipe)"),
@@ -196,6 +200,7 @@ SETTINGS: dict[str, Setting] = {
     "threshold": Setting(_FRACTION, _RESULT, "probability from which a slice is positive"),
     "precision": Setting(_PRECISION, _RESULT, "`auto`: bfloat16 where the processor is faster with it"),
     "segmentation_stage": Setting(_STAGE, _RESULT, "joint systems: the file of the row that is trained first"),
+    "segmentation_pretrained": Setting(_PATH, _RESULT, "Joint-Learning: weights for the U-Net's encoder, as `pretrained` is for the other; empty: the recipe's"),
     "segmentation_run": Setting(_PATH, _RESULT, "joint systems: a complete segmentation run to take the frozen encoder from; empty: train it first"),
     "segmentation_checkpoint": Setting(_PATH, _RESULT, "joint systems: its weights"),
     "run_dir": Setting(_PATH, _PLACE, "where this very run is kept; empty: `<runs_dir>/<run_name>-<time>`", of_table=True),

@@ -134,10 +134,9 @@ def start() -> None:
     if is_former(parser.get()):
         parser.set(upgraded(parser.get()))
     config = effective_config()
-    base, *overlays = [(path.as_posix(), ConfigParser.load_config_file(path)) for path in config_files()] or [
-        ("", None)
-    ]
-    check_config(config, base[1] and upgraded(base[1]), dict(overlays))
+    contents = {path.as_posix(): ConfigParser.load_config_file(path) for path in config_files()}
+    bases, overlays = list(contents.values())[:1], dict(list(contents.items())[1:])
+    check_config(config, upgraded(bases[0]) if bases else None, overlays)
     check_named_run(config)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         init_distributed()

@@ -12,6 +12,7 @@ from typing import Any
 from monai_ich.export.bundle_metadata import primary_head
 from monai_ich.export.exported_network import BATCH_SIZES, ONNX_OPSET, onnx_versions
 from monai_ich.export.run_facts import RunFacts
+from monai_ich.networks.encoder_origins import ORIGINS, origins_text
 from monai_ich.utils.keys import Task
 from monai_ich.utils.templates import render
 
@@ -52,7 +53,7 @@ def model_card(facts: RunFacts, meta: Mapping[str, Any], checks: ExportChecks, p
         classifies=Task.CLS in heads,
         data_licence=facts.card.get("licence", "not stated"),
         shown_settings=[[name, _shown(value)] for name, value in facts.settings.items() if value not in ("", None, {})],
-        encoder=PurePath(facts.settings["pretrained"]).name or "random weights",
+        encoder=origins_text(facts.results.get(ORIGINS)),
         training_packages=_texts(facts.provenance.get("packages", {})),
         few_positives=_FEW_POSITIVES,
         batch_sizes=BATCH_SIZES,

@@ -12,6 +12,7 @@ from ignite.engine import Engine, Events
 
 from monai_ich.engines import rank
 from monai_ich.networks import load_weights
+from monai_ich.networks.encoder_origins import ORIGINS, encoder_origins
 from monai_ich.utils.files import replaced
 
 
@@ -75,7 +76,8 @@ class Checkpoints:
             self.best_value, self.best_epoch = value, engine.state.epoch
         if rank() != 0:
             return
-        weights = {"model": self.network.state_dict(), "epoch": engine.state.epoch}
+        origins = {ORIGINS: encoder_origins(self.network)}
+        weights = {"model": self.network.state_dict(), "epoch": engine.state.epoch, **origins}
         if improved:
             save_atomically({**weights, self.key_metric: float(value)}, self.best)
         save_atomically(

@@ -58,10 +58,11 @@ class MLflowTracker:
                 logging.getLogger(name).setLevel(logging.WARNING)
             self.client = mlflow.MlflowClient(self.tracking_uri)
 
-    def start(self) -> None:
-        """Joins the run of this directory, or makes it."""
+    def start(self, params: dict[str, Any] | None = None) -> None:
+        """Joins the run of this directory, or makes it; then `params` are logged too."""
         if not self.active or self.run_id:
             return
+        self.params |= params or {}
         self.run_id = self._joined() or self._made()
 
     def rejoin(self) -> bool:

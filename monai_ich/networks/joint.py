@@ -10,7 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from monai_ich.networks.pretrained_files import read_weights
+from monai_ich.networks.encoder_origins import ORIGINS, set_segmentation_origin
+from monai_ich.networks.pretrained_files import read_file, tensors_of
 from monai_ich.networks.trained_weights import add_weight_faults
 from monai_ich.utils.errors import FaultList, PretrainedWeightsError
 
@@ -95,7 +96,8 @@ def load_segmentation_encoder(encoder: nn.Module, path: str | Path) -> None:
             f"Expected the checkpoint of a segmentation run, but there is no file {path}: train the segmentation "
             "network first, and give its models/best.pt."
         )
-    state = read_weights(path)
+    content = read_file(path)
+    state = tensors_of(content, path)
     saved = {key.removeprefix(_ENCODER): tensor for key, tensor in state.items() if key.startswith(_ENCODER)}
     faults = FaultList(
         f"{path} does not hold the encoder that is to be frozen here. Name a run of the segmentation network that "
@@ -107,3 +109,4 @@ def load_segmentation_encoder(encoder: nn.Module, path: str | Path) -> None:
     add_weight_faults(faults, "encoder", encoder.state_dict(), saved)
     faults.raise_if_any(PretrainedWeightsError)
     encoder.load_state_dict(saved)
+    set_segmentation_origin(encoder, content.get(ORIGINS) if isinstance(content, dict) else None)

@@ -9,12 +9,11 @@ from pathlib import Path
 from torch import nn
 
 from monai_ich.networks.builders import check_num_markers, classification_head, swin_encoder
-from monai_ich.networks.cnn_builders import efficientnet_encoder
+from monai_ich.networks.cnn_builders import PLAIN, build_unet_encoder, efficientnet_encoder
 from monai_ich.networks.joint import JointEncoder, load_segmentation_encoder
 from monai_ich.networks.multitask_net import MultiTaskNet
 from monai_ich.networks.pretrained import load_pretrained_encoder
-from monai_ich.networks.sizes import SWIN_SIZES, UNET_SIZES, WAVELET_SIZES, look_up_size
-from monai_ich.networks.unet import UNetPyramid
+from monai_ich.networks.sizes import SWIN_SIZES, WAVELET_SIZES, look_up_size
 from monai_ich.networks.wavelet import WaveletPyramid
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import Task
@@ -72,6 +71,7 @@ def joint_learning(
     classifier: str = "efficientnet",
     convention: str | None = None,
     standardise_pooled: bool | None = None,
+    unet_encoder: str = PLAIN,
 ) -> MultiTaskNet:
     """Builds Joint-Learning (the paper's [7]): the frozen encoder of a U-Net beside a trainable EfficientNet-b3.
 
@@ -85,6 +85,7 @@ def joint_learning(
         classifier: `efficientnet`, or `wavelet` for the Wavelet CNN that [7] also tries.
         convention: of the EfficientNet, see `EfficientNetPyramid`; None keeps what the size says.
         standardise_pooled: see `ClassificationHead`; None standardises at `demo` only.
+        unet_encoder: that of the U-Net's run, see `unet_segmenter`.
 
     Returns:
         A network from (B, 1, H, W), H and W multiples of 32, to {"cls": (B, K)}.
@@ -94,7 +95,7 @@ def joint_learning(
         PretrainedWeightsError: the checkpoint or the weights cannot be had, or do not fit.
     """
     _check_joint_learning(num_markers, pretrained, classifier, convention)
-    frozen = UNetPyramid(look_up_size(size, UNET_SIZES))
+    frozen = build_unet_encoder(size, unet_encoder)
     trainable: nn.Module
     if classifier == "wavelet":
         trainable = WaveletPyramid(look_up_size(size, WAVELET_SIZES))

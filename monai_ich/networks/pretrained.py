@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from monai_ich.networks.encoder_origins import set_pretrained_origin
 from monai_ich.networks.heads import SwinDecoder
 from monai_ich.networks.layouts import EncoderWeights, WeightFamily
 from monai_ich.networks.pretrained_files import KNOWN_WEIGHTS, locate_weights, read_weights
+from monai_ich.networks.weight_differences import weight_differences
 from monai_ich.utils.errors import PretrainedWeightsError
 from monai_ich.utils.keys import Task
 
@@ -34,10 +36,11 @@ class LoadReceipt:
         decoder: parameters of the segmentation decoder that were filled with those of the file's decoder.
         interpolated: keys of the encoder whose bias table was resampled to another window.
         adapted: keys of the encoder whose input channels were summed or spread.
-        mismatched: keys of the encoder for which the file's tensor has another shape, with both shapes.
+        mismatched: keys of the encoder for which the file's tensor has another shape.
         left_out: keys of the file that were not used.
         missing: keys of the encoder that were not filled.
         note: what the file's keys cannot tell, and the reader has to know.
+        differences: how the file's network differs from this one, a sentence for each kind of difference.
     """
 
     source: str
@@ -52,6 +55,7 @@ class LoadReceipt:
     missing: tuple[str, ...]
     note: str = ""
     decoder: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One paragraph for a log."""
@@ -59,10 +63,10 @@ class LoadReceipt:
             f"Pretrained encoder: {self.fraction:.1%} of the weights ({len(self.loaded)} tensors) from "
             f"{self.source} ({self.layout} layout)",
             _some("of the segmentation decoder, from the file's own", self.decoder),
+            *self.differences,
             _some("mirrored into the decoders", self.mirrored),
             _some("bias tables resampled to another window", self.interpolated),
             _some("adapted to other input channels", self.adapted),
-            _some("of another shape", self.mismatched),
             _some("not filled", self.missing),
             _some("of the file left out", self.left_out),
             self.note,
@@ -100,7 +104,8 @@ def load_pretrained_encoder(
             its first layer, or not the running statistics of a normalisation that they fill.
     """
     encoder, family = _encoder_of(network)
-    weights = family.convert(read_weights(locate_weights(path_or_name)))
+    path = locate_weights(path_or_name)
+    weights = family.convert(read_weights(path))
     _check_convention(weights, encoder, family)
     targets = _targets(encoder)
     fit = _fit(weights, targets, family)
@@ -123,6 +128,7 @@ def load_pretrained_encoder(
         missing=tuple(key for key in targets if key not in fit.tensors),
         note=weights.note,
         decoder=tuple(of_decoder.tensors),
+        differences=(*fit.differences, *of_decoder.differences),
     )
     _check_enough(receipt, family, minimum_fraction)
     with torch.no_grad():
@@ -132,6 +138,7 @@ def load_pretrained_encoder(
             network.get_parameter(target).copy_(fit.tensors[key])
         for target, tensor in of_decoder.tensors.items():
             network.get_parameter(target).copy_(tensor)
+    set_pretrained_origin(encoder, path_or_name, path)
     return receipt
 
 
@@ -192,6 +199,7 @@ class _Fit:
         self.interpolated: list[str] = []
         self.adapted: list[str] = []
         self.mismatched: list[str] = []
+        self.differences: tuple[str, ...] = ()
 
 
 def _fit(weights: EncoderWeights, targets: dict[str, Tensor], family: WeightFamily) -> _Fit:
@@ -210,7 +218,9 @@ def _fit(weights: EncoderWeights, targets: dict[str, Tensor], family: WeightFami
             fit.tensors[key] = _adapt_channels(tensor, target.shape[1])
             fit.adapted.append(key)
         else:
-            fit.mismatched.append(f"{key}: file {tuple(tensor.shape)}, network {tuple(target.shape)}")
+            fit.mismatched.append(key)
+    named = {family.canonical(key): target for key, target in targets.items()}
+    fit.differences = weight_differences(weights.tensors, named, map(family.canonical, fit.mismatched))
     return fit
 
 
@@ -224,7 +234,8 @@ def _decoder_fit(network: nn.Module, encoder: nn.Module, weights: EncoderWeights
     fit = _fit(weights.decoder, dict(decoder.named_parameters()), family)
     fit.tensors = {SEG_HEAD + key: tensor for key, tensor in fit.tensors.items()}
     fit.interpolated = [SEG_HEAD + key for key in fit.interpolated]
-    fit.mismatched = [SEG_HEAD + fault for fault in fit.mismatched]
+    fit.mismatched = [SEG_HEAD + key for key in fit.mismatched]
+    fit.differences = tuple(f"segmentation decoder: {difference}" for difference in fit.differences)
     return fit
 
 

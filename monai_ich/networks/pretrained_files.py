@@ -20,7 +20,7 @@ from monai_ich.utils.errors import PretrainedWeightsError, did_you_mean, first_l
 HUB_PREFIX = "hf://"
 
 # ImageNet-1k classifiers, as timm republishes them: of the Swin authors (MIT licence), of torchvision (its first
-# ResNet152, BSD 3-clause) and of the EfficientNet authors (convention "tensorflow", Apache 2.0).
+# ResNets, BSD 3-clause) and of the EfficientNet authors (convention "tensorflow", Apache 2.0).
 KNOWN_WEIGHTS = MappingProxyType(
     {
         name: f"{HUB_PREFIX}timm/{repository}/model.safetensors"
@@ -28,6 +28,8 @@ KNOWN_WEIGHTS = MappingProxyType(
             "swin_tiny_patch4_window7_224": "swin_tiny_patch4_window7_224.ms_in1k",
             "swin_small_patch4_window7_224": "swin_small_patch4_window7_224.ms_in1k",
             "swin_base_patch4_window7_224": "swin_base_patch4_window7_224.ms_in1k",
+            "resnet34": "resnet34.tv_in1k",
+            "resnet50": "resnet50.tv_in1k",
             "resnet152": "resnet152.tv_in1k",
             "tf_efficientnet_b3": "tf_efficientnet_b3.in1k",
         }.items()
@@ -74,23 +76,38 @@ def _fetch(address: str) -> Path:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Reads the tensors of a `.safetensors` file, or of a PyTorch checkpoint without running any code in it.
+    """Reads the tensors of a weights file.
 
     Raises:
         PretrainedWeightsError: the file is broken, holds more than plain tensors, or holds none.
     """
-    content: object
+    return tensors_of(read_file(path), path)
+
+
+def read_file(path: Path) -> object:
+    """Reads a `.safetensors` file, or a PyTorch checkpoint without running any code in it.
+
+    Raises:
+        PretrainedWeightsError: the file is broken, or holds more than plain tensors.
+    """
     try:
         if path.suffix == ".safetensors":
-            content = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         raise PretrainedWeightsError(
             f"Expected a .safetensors file or a PyTorch checkpoint of plain tensors, but {path} cannot be read as one "
             f"({type(error).__name__}: {first_line(error)}): "
             "fetch or save it again, holding nothing but the state dict."
         ) from error
+
+
+def tensors_of(content: object, path: Path) -> dict[str, Tensor]:
+    """The named tensors in what was read from `path`.
+
+    Raises:
+        PretrainedWeightsError: there are none.
+    """
     tensors = _unwrap(content)
     if not tensors:
         raise PretrainedWeightsError(f"Expected named tensors in {path}, but it holds none: give a state dict.")

@@ -20,7 +20,7 @@ class ResNetPyramid(ResNet):
     """ResNet (arXiv 1512.03385), built as torchvision's: same keys and numbers.
 
     As there, the 3 x 3 convolution of a bottleneck takes the stride, and shortcuts have no bias. MONAI's own
-    `ResNetFeatures` knows the named depths only, and returns the stem too.
+    `ResNetFeatures` knows the named depths only, and ResNet34 without convolutions in its shortcuts.
 
     Attributes:
         in_channels: channels of the first layer; a one-channel image is repeated to it.
@@ -41,6 +41,7 @@ class ResNetPyramid(ResNet):
         layers: Sequence[int] = (3, 8, 36, 3),
         planes: Sequence[int] = (64, 128, 256, 512),
         in_channels: int = 3,
+        stem_level: bool = False,
     ) -> None:
         """
         Args:
@@ -48,6 +49,7 @@ class ResNetPyramid(ResNet):
             layers: blocks of each of the four stages.
             planes: channels inside the blocks of each stage; a bottleneck puts out four times as many.
             in_channels: channels of the first layer.
+            stem_level: put the stem's map before pooling at the pyramid's head, as a decoder needs it.
         """
         super().__init__(
             block,
@@ -60,7 +62,8 @@ class ResNetPyramid(ResNet):
             bias_downsample=False,
         )
         self.in_channels = in_channels
-        self.channels = tuple(plane * EXPANSION[block] for plane in planes)
+        self.stem_level = stem_level
+        self.channels = (*planes[: int(stem_level)], *(plane * EXPANSION[block] for plane in planes))
         self.stride = 32
 
     def forward(self, x: Tensor) -> list[Tensor]:  # type: ignore[override]
@@ -70,14 +73,16 @@ class ResNetPyramid(ResNet):
             x: (B, 1, H, W), or (B, in_channels, H, W); H and W multiples of `stride`.
 
         Returns:
-            What each of the four stages puts out, (B, C_i, H_i, W_i), sides H/4, H/8, H/16, H/32.
+            What each of the four stages puts out, (B, C_i, H_i, W_i), sides H/4, H/8, H/16, H/32; before them the
+            stem's map of sides H/2, with `stem_level`.
 
         Raises:
             ConfigurationError: the input's channels or sides do not fit.
         """
         x = prepare_images(x, self.in_channels, self.stride)
-        x = self.maxpool(self.act(self.bn1(self.conv1(x))))  # (B, planes[0], H/4, W/4)
-        maps = []
+        x = self.act(self.bn1(self.conv1(x)))  # (B, planes[0], H/2, W/2)
+        maps = [x] if self.stem_level else []
+        x = self.maxpool(x)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)
             maps.append(x)

@@ -75,6 +75,22 @@ UNET_SIZES: Mapping[str, tuple[int, ...]] = MappingProxyType(
 )
 
 
+# The ResNets that may take the place of U-Net's encoder, for each its sizes. `demo` has the name's kind of block only.
+UNET_RESNETS: Mapping[str, Mapping[str, ResNetSize]] = MappingProxyType(
+    {
+        "resnet34": {"demo": RESNET_SIZES["demo"], "default": ResNetSize("basic", (3, 4, 6, 3))},
+        "resnet50": {
+            "demo": ResNetSize("bottleneck", (1, 1, 1, 1), (16, 32, 48, 64), in_channels=1),
+            "default": ResNetSize("bottleneck", (3, 4, 6, 3)),
+        },
+    }
+)
+# Channels of the levels of their decoder, the coarsest first; the default's are those of MONAI's FlexibleUNet.
+UNET_DECODER_SIZES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"demo": (128, 64, 32, 16, 16), "default": (256, 128, 64, 32, 16)}
+)
+
+
 @dataclass(frozen=True)
 class EfficientNetSize:
     """What a named size stands for; see `EfficientNetPyramid` for the fields. The defaults are b3."""

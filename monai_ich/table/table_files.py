@@ -45,7 +45,7 @@ def write_table(result: TableResult, output_dir: Path) -> list[Path]:
 
 
 def footer_lines(result: TableResult) -> list[str]:
-    """Where a table comes from: data, code, machines and minutes."""
+    """Where a table comes from: data, code, machines, what the encoders began from, and minutes."""
     first = result.records[0]
     settings = ", ".join(f"{key}={value}" for key, value in first.settings.items())
     commits = sorted({commit for record in result.records for commit in record.commits})
@@ -56,6 +56,7 @@ def footer_lines(result: TableResult) -> list[str]:
         f"recipe {first.recipe}" + (f" with {settings}" if settings else ""),
         f"trained by git commit {', '.join(commits) or 'unknown'}; written by {git_commit() or 'unknown'}",
         f"machine: {'; '.join(machines) or 'unknown'}",
+        *(f"encoders of {row}: {' / '.join(texts)}" for row, texts in result.origins.items()),
         "minutes of training, all runs of a row: " + ", ".join(f"{row} {m:.1f}" for row, m in minutes.items()),
         f"bootstrap: {result.analysis.resamples} resamples of patients, seed {result.analysis.bootstrap_seed}",
     ]

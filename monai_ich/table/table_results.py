@@ -21,6 +21,7 @@ from monai_ich.metrics import (
     holm_correction,
     paired_for_gap,
 )
+from monai_ich.networks.encoder_origins import ORIGINS, origins_text
 from monai_ich.table.plan import differing_keys
 from monai_ich.table.published_table import in_paper_order
 from monai_ich.table.result_warnings import Compared, SetResult, commit_warnings, set_warnings
@@ -69,6 +70,7 @@ class TableResult:
         test_sets: {name: result}, A first.
         gaps: {(row, metric): first test set minus second}.
         records: of all runs.
+        origins: {row: from what the encoders of its runs began, each text once}.
         warnings: in plain words.
     """
 
@@ -82,6 +84,7 @@ class TableResult:
     test_sets: dict[str, SetResult]
     gaps: dict[tuple[str, str], Difference]
     records: list[RunRecord]
+    origins: dict[str, list[str]]
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -143,7 +146,10 @@ def compute_table(name: str, run_dirs: Sequence[Path], analysis: Analysis) -> Ta
     seeds = {row: sorted(record.seed for record in records if record.row == row) for row in rows}
     gaps = _gaps(list(boots.values()), rows)
     warnings = [line for test_set in test_sets.values() for line in set_warnings(test_set)] + commit_warnings(records)
-    return TableResult(name, rows, seeds, marker, threshold, analysis, references, test_sets, gaps, records, warnings)
+    origins = _origins(run_dirs, records, rows)
+    return TableResult(
+        name, rows, seeds, marker, threshold, analysis, references, test_sets, gaps, records, origins, warnings
+    )
 
 
 def check_same_table(run_dirs: Sequence[Path], records: Sequence[RunRecord]) -> float:
@@ -171,6 +177,15 @@ def check_same_table(run_dirs: Sequence[Path], records: Sequence[RunRecord]) -> 
                 faults.add(f"{run_dir}: {key} is {config.get(key)!r}, but {configs[0].get(key)!r} in {of_row[0]}")
     faults.raise_if_any(ComparisonError)
     return float(threshold)
+
+
+def _origins(run_dirs: Sequence[Path], records: Sequence[RunRecord], rows: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {row: [] for row in rows}
+    for run_dir, record in zip(run_dirs, records, strict=True):
+        text = origins_text(RunDirectory(run_dir).read_results().get(ORIGINS))
+        if text not in found[record.row]:
+            found[record.row].append(text)
+    return found
 
 
 def _load(

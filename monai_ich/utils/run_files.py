@@ -108,7 +108,9 @@ class RunDirectory:
         return json.loads(self.config.read_text(encoding="utf-8"))
 
     def read_results(self) -> dict[str, Any]:
-        """What `results.json` holds: `epoch`, `threshold`, and each test set's `metrics`, NaN where not defined."""
+        """What `results.json` holds: `epoch`, `threshold`, `encoders` (see `encoder_origins`; not in older runs), and
+        each test set's `metrics`, NaN where not defined.
+        """
         content = json.loads(self.results.read_text(encoding="utf-8"))
         content["metrics"] = {
             name: {metric: math.nan if value is None else value for metric, value in values.items()}

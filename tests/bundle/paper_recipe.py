@@ -128,7 +128,7 @@ SEGMENT = {
 JOINT = {"tasks": ["cls"], "batch_size": 128, "lr": 0.004, "classifier": classifier(1536)}
 MTL = {**CLASSIFY, "mirrored": True, "encoder": SWIN, "classifier": classifier(768)}
 PLAIN_UNET = {
-    **SEGMENT, "pretrained": "", "encoder": U_NET, "parameters": 31_106_242,
+    **SEGMENT, "pretrained": "", "unet_encoder": "plain", "encoder": U_NET, "parameters": 31_106_242,
     "decoders": {"seg": {"kind": "PyramidUNetDecoder", "out_channels": 2, "levels": 4}},
 }
 SWIN_UNET = {

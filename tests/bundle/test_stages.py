@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from mlflow import MlflowClient
 from monai.bundle import run as run_bundle
 from support import from_root, without_figures
 
+from monai_ich.networks import resnet_encoder
 from monai_ich.utils.errors import ConfigurationError, MonaiIchError, RunDirectoryError
 
 pytestmark = pytest.mark.usefixtures("in_root", "no_figures")
@@ -118,3 +121,29 @@ def test_a_segmentation_run_that_does_not_go_with_it_is_refused(
     error = _refusal("resnet152", tiny_settings, run_dir=str(tmp_path / "other"), segmentation_run=str(tiny_run))
     assert isinstance(error, ConfigurationError)
     assert "ResNet152 has no segmentation stage" in str(error)
+
+
+def test_a_run_says_what_its_encoders_began_from(
+    tiny_settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Printed, in MLflow, in `results.json` and in the weights, from which the second stage takes it."""
+    weights = tmp_path / "resnet.pth"
+    torch.save(resnet_encoder("demo").state_dict(), weights)
+    settings = {**tiny_settings, "unet_encoder": "resnet34"}
+    first = _train("u_net", settings, run_dir=str(tmp_path / "first"), pretrained=str(weights))
+    second = _train("joint_learning", settings, run_dir=str(tmp_path / "second"), segmentation_run=str(first))
+    began = f"ResNetPyramid from resnet.pth (sha256 {hashlib.sha256(weights.read_bytes()).hexdigest()[:12]})"
+    origins = {
+        first: {"encoder": began},
+        second: {"frozen": f"{began}, then trained to segment", "trainable": "EfficientNetPyramid from random weights"},
+    }
+    printed = capsys.readouterr().out
+    for run, expected in origins.items():
+        text = "; ".join(f"{name}: {origin}" for name, origin in expected.items())
+        assert f"\n{text}\n" in printed
+        assert json.loads((run / "results.json").read_text())["encoders"] == expected
+        assert torch.load(run / "models/best.pt", weights_only=True)["encoders"] == expected
+        run_id = json.loads((run / "mlflow.json").read_text())["run_id"]
+        assert MlflowClient(tiny_settings["tracking_uri"]).get_run(run_id).data.params["encoders"] == text
+    run_bundle(config_file=[str(first / "train.json"), str(first / "evaluate.json")])
+    assert json.loads((first / "evaluation/results.json").read_text())["encoders"] == origins[first]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from monai.bundle import ConfigParser
 from support import ROOT
 
-from monai_ich.config.first_stage import stage_config, with_stage
+from monai_ich.config.first_stage import check_named_run, stage_config, with_stage
 from monai_ich.table.plan import merged_config
 from monai_ich.utils.errors import ConfigurationError
 
@@ -62,3 +63,55 @@ def test_the_stage_s_file_lies_beside_the_one_that_names_it(tmp_path: Path, monk
 def test_a_stage_that_no_file_names_is_refused_in_words() -> None:
     with pytest.raises(ConfigurationError, match=r"none does\. Start the joint row with"):
         with_stage({"segmentation_stage": "u_net.json"}, [BUNDLE / "train.json"])
+
+
+@pytest.mark.parametrize(("encoder", "weights"), [("plain", ""), ("resnet34", "resnet34"), ("resnet50", "resnet50")])
+def test_the_stage_has_the_u_net_s_encoder_that_the_joint_run_names(encoder: str, weights: str) -> None:
+    alone = _merged(BUNDLE / "u_net.json", PAPER, unet_encoder=encoder)
+    joint = _merged(BUNDLE / "joint_learning.json", PAPER, unet_encoder=encoder)
+    assert stage_config(joint) == alone
+    assert ConfigParser(joint)["network_def"]["unet_encoder"] == "@unet_encoder"
+    found = {
+        name: ConfigParser(stage_config(joint)).get_parsed_content(name) for name in ("pretrained", "unet_encoder")
+    }
+    assert found == {"pretrained": weights, "unet_encoder": encoder}
+    assert ConfigParser(joint).get_parsed_content("pretrained") == "tf_efficientnet_b3"
+
+
+@pytest.mark.parametrize(
+    ("joint", "overrides", "expected"),
+    [
+        ("joint_learning", {"pretrained": "b3.pth"}, "resnet34"),
+        ("joint_learning", {"pretrained": "b3.pth", "segmentation_pretrained": "r.pth"}, "r.pth"),
+        ("joint_swin_transformer", {"pretrained": "swin.pth"}, "swin.pth"),
+    ],
+)
+def test_weights_that_a_user_names_go_to_the_encoders_of_their_kind(
+    joint: str, overrides: dict[str, str], expected: str
+) -> None:
+    config = _merged(BUNDLE / f"{joint}.json", PAPER, unet_encoder="resnet34", **overrides)
+    assert ConfigParser(stage_config(config)).get_parsed_content("pretrained") == expected
+    assert ConfigParser(config).get_parsed_content("pretrained") == overrides["pretrained"]
+
+
+def _complete_run(path: Path, config: dict[str, Any]) -> Path:
+    path.mkdir()
+    (path / "train.json").write_text(json.dumps(config))
+    (path / "results.json").write_text("{}")
+    return path
+
+
+def test_a_named_run_has_the_same_encoder_and_one_of_before_has_the_plain_one(tmp_path: Path) -> None:
+    """Runs that were made before there was a choice do not name their encoder."""
+    former = _merged(BUNDLE / "u_net.json")
+    del former["unet_encoder"]
+    resnet = _merged(BUNDLE / "u_net.json", unet_encoder="resnet34")
+    runs = {
+        "plain": _complete_run(tmp_path / "former", former),
+        "resnet34": _complete_run(tmp_path / "resnet", resnet),
+    }
+    for encoder, other in (("plain", "resnet34"), ("resnet34", "plain")):
+        own = {"unet_encoder": encoder}
+        check_named_run(_merged(BUNDLE / "joint_learning.json", **own, segmentation_run=str(runs[encoder])))
+        with pytest.raises(ConfigurationError, match=f"unet_encoder is '{other}' there and '{encoder}' here"):
+            check_named_run(_merged(BUNDLE / "joint_learning.json", **own, segmentation_run=str(runs[other])))

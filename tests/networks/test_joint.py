@@ -109,6 +109,18 @@ def test_the_frozen_swin_encoder_is_that_of_the_segmentation_run(tmp_path: Path)
     assert equal(network.encoder.frozen.state_dict(), source.encoder.state_dict())
 
 
+def test_a_u_net_with_a_resnet_is_frozen_as_it_was_and_a_plain_one_is_refused(tmp_path: Path) -> None:
+    source = unet_segmenter("demo", "resnet34")
+    path = checkpoint(source, tmp_path / "best.pt")
+    network = joint_learning("demo", segmentation_checkpoint=path, unet_encoder="resnet34")
+    assert equal(network.encoder.frozen.state_dict(), source.encoder.state_dict())
+    assert network.encoder.channels == (source.encoder.channels[-1] + network.encoder.trainable.channels[-1],)
+    with pytest.raises(PretrainedWeightsError, match=r"bn1.bias is not in the file"):
+        joint_learning(
+            "demo", segmentation_checkpoint=checkpoint(moved_unet(), tmp_path / "plain.pt"), unet_encoder="resnet34"
+        )
+
+
 def test_sizes_of_the_two_encoders_may_differ() -> None:
     with torch.device("meta"):
         network = joint_swin("tiny", segmentation_size="default", drop_path_rate=0.1)

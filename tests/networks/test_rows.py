@@ -30,9 +30,11 @@ ROWS: dict[str, Build] = {
     "joint_learning": joint_learning,
     "joint_wavelet": lambda *args, **kwargs: joint_learning(*args, classifier="wavelet", **kwargs),
     "unet": unet_segmenter,
+    "unet_resnet34": lambda size: unet_segmenter(size, "resnet34"),
+    "unet_resnet50": lambda size: unet_segmenter(size, "resnet50"),
     "mtl": mtl_swin_unet,
 }
-CLASSIFIERS = [row for row in ROWS if row not in ("unet", "mtl")]
+CLASSIFIERS = [row for row in ROWS if not row.startswith(("unet", "mtl"))]
 
 
 @pytest.fixture(scope="module", params=ROWS)

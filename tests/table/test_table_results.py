@@ -188,6 +188,21 @@ def test_latex_has_as_many_cells_in_every_line_and_escapes_names(folder: Path) -
     assert rules == [("4", "8"), ("9", "13")]
 
 
+def test_below_the_table_stands_what_every_row_s_encoders_began_from(tmp_path: Path) -> None:
+    """Runs that were made before this was written down say that it is not recorded."""
+    for row in ("Swin-Unet", "Swin Transformer"):
+        for seed in range(2):
+            save_run(tmp_path, row, seed)
+    for seed, name in enumerate(("a.pth", "b.pth")):
+        results = tmp_path / f"runs/swin-unet/seed{seed}/results.json"
+        content = {"threshold": 0.5, "encoders": {"encoder": f"SwinEncoder from {name}"}, "metrics": {A: {}, B: {}}}
+        results.write_text(json.dumps(content))
+    assert make_table(TableRequest(tmp_path, train=False, analysis=Analysis(resamples=20))) == 0
+    text = (tmp_path / "table.md").read_text()
+    assert "- encoders of Swin-Unet: encoder: SwinEncoder from a.pth / encoder: SwinEncoder from b.pth\n" in text
+    assert "- encoders of Swin Transformer: not recorded\n" in text
+
+
 def test_the_picture_is_drawn(folder: Path) -> None:
     assert imread(folder / "intervals.png").shape[0] > 100
 
