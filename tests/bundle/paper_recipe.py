@@ -150,6 +150,7 @@ TABLE: dict[str, dict[str, Any]] = {
     },
     "Joint-Learning": {
         **JOINT, "pretrained": B3, "loaded": {"encoder.frozen": "first stage", "encoder.trainable": B3},
+        "unet_encoder": "plain", "segmentation_pretrained": "",
         "encoder": EFFICIENTNET_B3, "frozen_encoder": U_NET, "classifier": classifier(2560),
         "parameters": 29_547_370, "frozen_parameters": 18_846_016,
     },
