@@ -14,7 +14,7 @@ from monai_ich.losses.task_losses import ClassificationLoss, ReconstructionLoss,
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import Key, Task
 
-# Section 4.2 of the paper; the weights of the three tasks are as printed, though they sum to 1.1.
+# Section 3.1.2 of the paper; the weights of the three tasks are as printed, though they sum to 1.1.
 PAPER_WEIGHTS = {
     (Task.CLS, Task.SEG, Task.REC): (0.3, 0.4, 0.4),
     (Task.CLS, Task.SEG): (0.4, 0.6),
@@ -26,7 +26,7 @@ PAPER_WEIGHTS = {
 
 
 def paper_weights(tasks: Iterable[str]) -> dict[str, float]:
-    """The paper's loss weights for a set of tasks, in any order (section 4.2); a single task weighs 1.
+    """The paper's loss weights for a set of tasks, in any order (section 3.1.2); a single task weighs 1.
 
     >>> paper_weights(["seg", "cls"])
     {'cls': 0.4, 'seg': 0.6}
