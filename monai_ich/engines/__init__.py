@@ -4,6 +4,7 @@
 from monai_ich.engines.autocast import AutocastInferer
 from monai_ich.engines.batches import prepare_multitask_batch
 from monai_ich.engines.distributed import (
+    gathered,
     init_distributed,
     on_all_processes,
     per_process_batch_size,
@@ -17,6 +18,7 @@ from monai_ich.engines.schedules import LR_FACTOR, parameter_groups, poly_learni
 __all__ = [
     "LR_FACTOR",
     "AutocastInferer",
+    "gathered",
     "init_distributed",
     "on_all_processes",
     "parameter_groups",

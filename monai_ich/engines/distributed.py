@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from typing import TypeVar
 
 import ignite.distributed as idist
 import torch
@@ -12,6 +13,8 @@ import torch.distributed
 from torch import nn
 
 from monai_ich.utils.errors import ConfigurationError
+
+T = TypeVar("T")
 
 
 def rank() -> int:
@@ -73,6 +76,14 @@ def per_process_batch_size(batch_size: int) -> int:
             f"use {(share + 1) * world_size()}."
         )
     return share
+
+
+def gathered(value: T) -> list[T]:
+    """Returns every process's value, in the order of ranks, on every process; `[value]` where there is only one."""
+    values: list = [value] * world_size()
+    if len(values) > 1:
+        torch.distributed.all_gather_object(values, value)
+    return values
 
 
 def wait_for_all() -> None:

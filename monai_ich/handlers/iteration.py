@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-import torch.distributed
 from ignite.engine import Engine, Events
 from monai.engines import IterationEvents
 from monai.utils import CommonKeys
 
 from monai_ich.data import EpochSampler
-from monai_ich.engines import LR_FACTOR, poly_learning_rate, rank, world_size
+from monai_ich.engines import LR_FACTOR, poly_learning_rate, rank
 from monai_ich.handlers.engine_state import output_of, total_iterations
+from monai_ich.handlers.epoch_means import EpochMeans
 from monai_ich.losses import MultiTaskLoss
 from monai_ich.utils.errors import MonaiIchError
 
@@ -83,39 +81,28 @@ class GradientNormLimit:
 
 
 class EpochLosses:
-    """Averages the loss and its tasks' parts over an epoch, and over processes, into `engine.state.metrics`.
+    """Averages the loss's parts over an epoch, and over processes, into `engine.state.metrics` (see `EpochMeans`).
 
     The names are `train_loss`, `train_loss_cls`, `train_loss_seg` and `train_loss_rec`, and `lr`.
     """
 
     def __init__(self, loss: MultiTaskLoss, optimizer: torch.optim.Optimizer) -> None:
-        self.loss = loss
+        self.means = EpochMeans(loss)
         self.optimizer = optimizer
-        self.history: list[dict[str, torch.Tensor]] = []
 
     def attach(self, engine: Engine) -> None:
-        engine.add_event_handler(Events.EPOCH_STARTED, lambda _: self.history.clear())
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._record)
+        engine.add_event_handler(Events.EPOCH_STARTED, lambda _: self.means.clear())
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda e: self.means.record(output_of(e)[CommonKeys.LOSS]))
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._average)
 
-    def _record(self, engine: Engine) -> None:
-        total = output_of(engine)[CommonKeys.LOSS].detach()
-        parts = {f"train_loss_{task}": part for task, part in self.loss.components.items()}
-        self.history.append({"train_loss": total, **parts})
-
     def _average(self, engine: Engine) -> None:
-        """Raises DivergedError when the mean of any part is not finite."""
-        names = list(self.history[0])
-        means = torch.stack([torch.stack([step[name].float() for step in self.history]).mean() for name in names])
-        if world_size() > 1:
-            torch.distributed.all_reduce(means)
-            means /= world_size()
-        metrics = dict(zip(names, means.tolist(), strict=True))
-        broken = [name for name, value in metrics.items() if not math.isfinite(value)]
+        """Raises DivergedError when a loss is not finite; that nothing counted is no divergence."""
+        means, broken = self.means.compute()
         if broken:
             raise DivergedError(
                 f"epoch {engine.state.epoch}: expected finite losses, got "
-                + ", ".join(f"{name} = {metrics[name]}" for name in broken)
+                + ", ".join(f"train_{name} = {value}" for name, value in broken.items())
                 + ". Lower --lr, lengthen --train::warmup_iterations, or try --precision float32."
             )
+        metrics = {f"train_{name}": value for name, value in means.items()}
         engine.state.metrics.update(metrics, lr=self.optimizer.param_groups[0]["lr"])

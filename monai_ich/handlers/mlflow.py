@@ -134,7 +134,10 @@ class MLflowTracker:
 
 
 class MLflowTraining:
-    """Logs a trainer: losses at every iteration, and at every epoch its metrics and those of its validation."""
+    """Logs a trainer: losses at every iteration, and at every epoch its metrics and those of its validation.
+
+    An iteration's loss is the one that its gradient is of; among several processes, the first one's share.
+    """
 
     def __init__(self, tracker: MLflowTracker, evaluator: Engine) -> None:
         self.tracker = tracker

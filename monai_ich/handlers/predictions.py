@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.distributed
 from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
 
-from monai_ich.engines import world_size
+from monai_ich.engines import gathered
 from monai_ich.handlers.engine_state import batch_of, output_of
+from monai_ich.handlers.epoch_means import EpochMeans
 from monai_ich.losses import MultiTaskLoss
 from monai_ich.metrics import PredictionTable
 
@@ -35,14 +35,13 @@ class PredictionMetrics:
             markers: names, in the order of the network's outputs.
             threshold: probability.
             prefix: such as `val_`.
-            loss: also average this loss and its parts over the batches, as `<prefix>loss...`.
+            loss: also average this loss's parts over what counts for each, as `<prefix>loss...` (see `EpochMeans`).
         """
         self.markers = list(markers)
         self.threshold = threshold
         self.prefix = prefix
-        self.loss = loss
+        self.means = EpochMeans(loss) if loss is not None else None
         self.parts: list[PredictionTable] = []
-        self.losses: list[tuple[int, dict[str, float]]] = []
         self.table: PredictionTable | None = None
 
     def attach(self, engine: Engine) -> None:
@@ -52,34 +51,20 @@ class PredictionMetrics:
 
     def _reset(self, engine: Engine) -> None:
         self.parts.clear()
-        self.losses.clear()
+        if self.means is not None:
+            self.means.clear()
 
     def _collect(self, engine: Engine) -> None:
         predicted, targets = output_of(engine)[CommonKeys.PRED], output_of(engine)[CommonKeys.LABEL]
         self.parts.append(PredictionTable.from_batch(batch_of(engine), predicted, self.markers))
-        if self.loss is not None:
+        if self.means is not None:
             with torch.no_grad():
-                total = float(self.loss(predicted, targets))
-            parts = {f"loss_{task}": float(value) for task, value in self.loss.components.items()}
-            self.losses.append((len(targets[CommonKeys.IMAGE]), {"loss": total, **parts}))
+                self.means.record(self.means.loss(predicted, targets))
 
     def _compute(self, engine: Engine) -> None:
-        parts, losses = self.parts, self.losses
-        if world_size() > 1:
-            gathered: list = [None] * world_size()
-            torch.distributed.all_gather_object(gathered, (parts, losses))
-            parts = [part for theirs, _ in gathered for part in theirs]
-            losses = [entry for _, theirs in gathered for entry in theirs]
-        self.table = PredictionTable.concatenate(parts)
-        metrics = {**self.table.metrics(self.threshold), **_weighted_means(losses)}
-        if "loss" in metrics:
-            metrics["negative_loss"] = -metrics["loss"]
+        self.table = PredictionTable.concatenate([part for theirs in gathered(self.parts) for part in theirs])
+        metrics = self.table.metrics(self.threshold)
+        if self.means is not None:
+            losses, _ = self.means.compute()
+            metrics |= losses | {"negative_loss": -losses["loss"]}
         engine.state.metrics = {f"{self.prefix}{name}": value for name, value in metrics.items()}
-
-
-def _weighted_means(losses: list[tuple[int, dict[str, float]]]) -> dict[str, float]:
-    """Returns the means over slices of the batches' losses."""
-    if not losses:
-        return {}
-    total = sum(size for size, _ in losses)
-    return {name: sum(size * values[name] for size, values in losses) / total for name in losses[0][1]}

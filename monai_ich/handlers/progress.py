@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from math import isnan
 
 from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
@@ -99,7 +100,8 @@ class TrainingProgress:
         shown = {name: metrics[name] for name in self.shown_metrics if name in metrics}
         if self.evaluator.state.epoch != engine.state.epoch:
             shown = {}
-        parts = [f"{name} {value:.3f}" for name, value in [*losses.items(), *shown.items()]]
+        # undefined, such as a segmentation loss without a mask: a dash, as in the final table
+        parts = [f"{name} {'-' if isnan(value) else f'{value:.3f}'}" for name, value in (losses | shown).items()]
         seconds = engine.state.times.get(Events.EPOCH_COMPLETED.name) or 0.0
         console.print(
             f"epoch {engine.state.epoch:>{width}}/{engine.state.max_epochs}  "

@@ -14,7 +14,7 @@ from monai_ich.losses.task_losses import ClassificationLoss, ReconstructionLoss,
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import Key, Task
 
-# Section 4.2 of the paper; the weights of the three tasks are as printed, though they sum to 1.1.
+# Section 3.1.2 of the paper; the weights of the three tasks are as printed, though they sum to 1.1.
 PAPER_WEIGHTS = {
     (Task.CLS, Task.SEG, Task.REC): (0.3, 0.4, 0.4),
     (Task.CLS, Task.SEG): (0.4, 0.6),
@@ -26,7 +26,7 @@ PAPER_WEIGHTS = {
 
 
 def paper_weights(tasks: Iterable[str]) -> dict[str, float]:
-    """The paper's loss weights for a set of tasks, in any order (section 4.2); a single task weighs 1.
+    """The paper's loss weights for a set of tasks, in any order (section 3.1.2); a single task weighs 1.
 
     >>> paper_weights(["seg", "cls"])
     {'cls': 0.4, 'seg': 0.6}
@@ -53,6 +53,8 @@ class MultiTaskLoss(nn.Module):
     Attributes:
         components: the tasks' unweighted losses of the last call, detached, for logging. With several processes their
             mean over processes is the loss of the global batch.
+        counts: the numbers of items that these are means over: known labels (entries, for several markers), images that
+            take part in the segmentation, images. Of all processes in training, of this one in validation.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class MultiTaskLoss(nn.Module):
         self.segmentation = SegmentationLoss(ce_weight, dice_weight, ignore_empty, rank_sum)
         self.reconstruction = ReconstructionLoss(rank_sum)
         self.components: dict[str, torch.Tensor] = {}
+        self.counts: dict[str, torch.Tensor] = {}
 
     def forward(self, pred: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Returns the weighted sum of the heads' losses.
@@ -105,11 +108,16 @@ class MultiTaskLoss(nn.Module):
         return torch.stack([self.weights[task] * loss for task, loss in losses.items()]).sum()
 
     def _task_loss(self, task: str, output: torch.Tensor, target: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        of_task: ClassificationLoss | SegmentationLoss | ReconstructionLoss
         if task == Task.CLS:
-            return self.classification(output, target[Key.LABEL])
-        if task == Task.SEG:
-            return self.segmentation(output, target[Key.MASK], target[Key.HAS_MASK])
-        return self.reconstruction(output, target[Key.IMAGE])
+            of_task, targets = self.classification, [target[Key.LABEL]]
+        elif task == Task.SEG:
+            of_task, targets = self.segmentation, [target[Key.MASK], target[Key.HAS_MASK]]
+        else:
+            of_task, targets = self.reconstruction, [target[Key.IMAGE]]
+        loss = of_task(output, *targets)
+        self.counts[task] = of_task.count
+        return loss
 
     def _check_heads(self, pred: Mapping[str, torch.Tensor]) -> None:
         if pred.keys() == self.weights.keys():

@@ -24,7 +24,9 @@ def sum_over_ranks(count: torch.Tensor) -> tuple[torch.Tensor, int]:
     return total, distributed.get_world_size()
 
 
-def global_mean(values: torch.Tensor, counts: torch.Tensor, rank_sum: RankSum = sum_over_ranks) -> torch.Tensor:
+def global_mean(
+    values: torch.Tensor, counts: torch.Tensor, rank_sum: RankSum = sum_over_ranks
+) -> tuple[torch.Tensor, torch.Tensor]:
     r"""The mean of the values that count, over all processes, such that averaged gradients are exact.
 
     With N items that count over R processes, each process returns :math:`\frac{R}{N} \sum_i v_i` over its own: DDP
@@ -38,10 +40,11 @@ def global_mean(values: torch.Tensor, counts: torch.Tensor, rank_sum: RankSum = 
             number of batches on every process, and would wait forever.
 
     Returns:
-        A scalar; 0, with a gradient path of zeros, when nothing counts.
+        The mean, a scalar; 0, with a gradient path of zeros, when nothing counts. And N, a scalar: over all processes
+        where gradients are recorded, over this one elsewhere.
     """
     weights = counts.to(values.dtype)
     total, ranks = weights.sum(), 1
     if torch.is_grad_enabled():
         total, ranks = rank_sum(total)
-    return (values * weights).sum() * ranks / total.clamp(min=1)
+    return (values * weights).sum() * ranks / total.clamp(min=1), total

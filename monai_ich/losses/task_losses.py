@@ -1,5 +1,8 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""The loss of each task, computed in float32 and averaged over the images that have a target for it."""
+"""The loss of each task, computed in float32 and averaged over the items that have a target for it.
+
+Each loss keeps in `count` how many items its last call averaged, a scalar (see `global_mean`).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ class SegmentationLoss(nn.Module):
         L_{dice} = 1 - \frac{2 \sum p_i q_i}{\sum (p_i + q_i)}, \quad
         L_{seg} = 0.4 L_{ce} + 0.6 L_{dice}
 
-    with p the mask and q the probability; the cross entropy is the mean over an image's pixels, Dice is of one image.
+    with p the mask and q the probability; the cross entropy is the mean over an image's pixels. Dice is of one image
+    and of the haematoma alone, without squares, as equation 2 is printed. (The public code of Swin-Unet, arXiv
+    2105.05537, squares p and q in the denominator, sums over the whole batch, and averages over all classes, the
+    background among them.)
     """
 
     def __init__(
@@ -74,7 +80,8 @@ class SegmentationLoss(nn.Module):
             pixel_ce = -(target * log_q[:, 1:] + (1 - target) * log_q[:, :1])  # (B, 1, H, W)
             ce = pixel_ce.flatten(1).mean(dim=1)  # (B,)
             dice = self.dice(log_q[:, 1:].exp(), target).flatten()  # (B,)
-            return global_mean(self.ce_weight * ce + self.dice_weight * dice, counts, self.rank_sum)
+            loss, self.count = global_mean(self.ce_weight * ce + self.dice_weight * dice, counts, self.rank_sum)
+        return loss
 
 
 class ClassificationLoss(nn.Module):
@@ -125,7 +132,8 @@ class ClassificationLoss(nn.Module):
                 known = ~label.isnan()
                 target = label.float().nan_to_num(0.0)
                 values = functional.binary_cross_entropy_with_logits(logits.float(), target, reduction="none")
-            return global_mean(values, known, self.rank_sum)
+            loss, self.count = global_mean(values, known, self.rank_sum)
+        return loss
 
 
 class ReconstructionLoss(nn.Module):
@@ -153,4 +161,6 @@ class ReconstructionLoss(nn.Module):
             raise ValueError(f"expected the image's shape {tuple(image.shape)}, got {tuple(reconstruction.shape)}")
         with torch.autocast(reconstruction.device.type, enabled=False):
             values = (reconstruction.float() - image.float()).square().flatten(1).mean(dim=1)  # (B,)
-            return global_mean(values, torch.ones_like(values, dtype=torch.bool), self.rank_sum)
+            everything = torch.ones_like(values, dtype=torch.bool)
+            loss, self.count = global_mean(values, everything, self.rank_sum)
+        return loss

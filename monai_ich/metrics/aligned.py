@@ -110,7 +110,7 @@ def _labelled(frame: pd.DataFrame, marker: str) -> pd.DataFrame:
 
 
 def _with_blood(frame: pd.DataFrame) -> pd.DataFrame:
-    """The annotated slices with blood, the only ones that the paper's IoU is over."""
+    """The annotated slices with blood, the only ones that have a mask in the paper."""
     if "seg_area" not in frame:
         return frame.iloc[:0]
     return frame[frame[Key.HAS_MASK] & (frame["seg_area"].fillna(0) > 0)]

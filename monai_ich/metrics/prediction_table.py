@@ -19,7 +19,8 @@ from monai_ich.utils.keys import Key, Task
 from monai_ich.utils.probabilities import haematoma_mask, marker_probabilities
 
 IDENTITY_COLUMNS = ("index", "key", "patient_id", "study_id", "hospital")
-SEG_COLUMNS = ("seg_intersection", "seg_union", "seg_pred_area", "seg_area")
+SEG_COLUMNS = ("seg_intersection", "seg_union", "seg_pred_area", "seg_area", "seg_pixels")
+KNOWN_WITHOUT_MASK = ("seg_pred_area", "seg_pixels")
 LABEL, PROBABILITY = "label_", "probability_"
 
 
@@ -30,8 +31,9 @@ class PredictionTable:
     Attributes:
         frame: `index, key, patient_id, study_id, hospital`; `label_<marker>` (0, 1, missing = unknown) and
             `probability_<marker>` of each marker, if there is a classifier; `seg_intersection, seg_union,
-            seg_pred_area, seg_area` in pixels and `has_mask`, if there is a segmentation (intersection, union and area
-            are missing where nobody annotated). One row a slice, sorted by `index`.
+            seg_pred_area, seg_area, seg_pixels` in pixels and `has_mask`, if there is a segmentation (intersection,
+            union and area are missing where nobody annotated; tables of version 0.1 have no `seg_pixels`). One row a
+            slice, sorted by `index`.
     """
 
     frame: pd.DataFrame
@@ -121,10 +123,8 @@ class PredictionTable:
             result |= multilabel_metrics(self.labels(), self.probabilities(), self.markers, threshold)
         if self.has_segmentation:
             annotated = self.frame[self.frame[Key.HAS_MASK.value]]
-            intersection, union, area = (
-                annotated[name].to_numpy(dtype=float) for name in ("seg_intersection", "seg_union", "seg_area")
-            )
-            result |= segmentation_metrics(intersection, union, area)
+            names = [name for name in ("seg_intersection", "seg_union", "seg_area", "seg_pixels") if name in annotated]
+            result |= segmentation_metrics(*(annotated[name].to_numpy(dtype=float) for name in names))
         return result
 
 
@@ -140,7 +140,7 @@ def _segmentation_columns(logits: torch.Tensor, mask: torch.Tensor, has_mask: to
     counts = segmentation_counts(haematoma_mask(logits).cpu().numpy(), mask[:, 0].cpu().numpy())
     annotated = has_mask.cpu().numpy().astype(bool)
     columns: dict[str, Any] = {
-        name: values if name == "seg_pred_area" else np.where(annotated, values.astype(float), np.nan)
+        name: values if name in KNOWN_WITHOUT_MASK else np.where(annotated, values.astype(float), np.nan)
         for name, values in counts.items()
     }
     return columns | {Key.HAS_MASK.value: annotated}

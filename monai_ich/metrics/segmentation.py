@@ -16,7 +16,7 @@ def segmentation_counts(pred_mask: np.ndarray, mask: np.ndarray) -> dict[str, np
         mask: the same shape, true where it is.
 
     Returns:
-        `seg_intersection`, `seg_union`, `seg_pred_area`, `seg_area`: int64 (N,), in pixels.
+        `seg_intersection`, `seg_union`, `seg_pred_area`, `seg_area`, and `seg_pixels` of the whole slice: int64 (N,).
 
     Raises:
         ValueError: the shapes differ.
@@ -30,35 +30,63 @@ def segmentation_counts(pred_mask: np.ndarray, mask: np.ndarray) -> dict[str, np
         "seg_union": (predicted | truth).sum(axis=slices, dtype=np.int64),
         "seg_pred_area": predicted.sum(axis=slices, dtype=np.int64),
         "seg_area": truth.sum(axis=slices, dtype=np.int64),
+        "seg_pixels": np.full(len(truth), math.prod(truth.shape[1:]), dtype=np.int64),
     }
 
 
-def segmentation_metrics(intersection: np.ndarray, union: np.ndarray, area: np.ndarray) -> dict[str, float]:
-    """Foreground IoU of annotated slices, pooled and slice by slice.
+def segmentation_metrics(
+    intersection: np.ndarray, union: np.ndarray, area: np.ndarray, pixels: np.ndarray | None = None
+) -> dict[str, float]:
+    """IoU of annotated slices by five definitions; publications often do not say which one is theirs.
 
-    >>> segmentation_metrics(np.array([3, 0]), np.array([4, 1]), np.array([3, 0]))
-    {'iou': 0.75, 'iou_all_slices': 0.6, 'false_alarms': 1.0, 'n_annotated': 2}
+    >>> intersection, union, area, pixels = np.array([3, 1, 0]), np.array([4, 2, 1]), np.array([3, 2, 0]), np.full(3, 8)
+    >>> metrics = segmentation_metrics(intersection, union, area, pixels)
+    >>> [metrics[name] for name in ("iou_per_image", "iou_macro")]
+    [0.625, 0.75]
 
     Args:
         intersection: (N,) pixels predicted and true, of annotated slices only.
         union: (N,) pixels predicted or true.
         area: (N,) true pixels.
+        pixels: (N,) pixels of the slice; without them `iou_macro` is not defined.
 
     Returns:
-        `iou`, the sum of intersections over the sum of unions of the slices with blood, the only ones that have a mask
-        in the paper; `iou_all_slices`, the same over all annotated slices, where one without blood counts by its false
-        positives; `false_alarms`, the share of slices without blood in which any is predicted; `n_annotated`. What is
-        not defined is NaN.
+        Over the slices with blood, the only ones that have a mask in the paper:
+
+        - `iou`: of the haematoma, pooled: the sum of intersections over the sum of unions.
+        - `iou_per_image`: the mean of the slices' IoUs.
+        - `iou_macro`: the mean of the pooled IoUs of haematoma and background.
+
+        Over all annotated slices:
+
+        - `iou_all_slices`: pooled; a slice without blood counts by its false positives.
+        - `iou_per_image_all_slices`: the mean of the slices' IoUs; a slice without blood counts 1 if none is predicted
+          and 0 if any is.
+
+        Then `false_alarms`, the share of slices without blood in which any is predicted, and `n_annotated`. What is not
+        defined is NaN.
     """
     intersection, union, area = (np.asarray(counts, dtype=float) for counts in (intersection, union, area))
     blood = area > 0
+    each = np.divide(intersection, union, out=np.ones_like(union), where=union > 0)
+    iou, background = _ratio(intersection[blood], union[blood]), math.nan
+    if pixels is not None:
+        whole = np.asarray(pixels, dtype=float)[blood]
+        background = _ratio(whole - union[blood], whole - intersection[blood])
     return {
-        "iou": _pooled(intersection[blood], union[blood]),
-        "iou_all_slices": _pooled(intersection, union),
-        "false_alarms": float((union[~blood] > 0).mean()) if (~blood).any() else math.nan,
+        "iou": iou,
+        "iou_per_image": _mean(each[blood]),
+        "iou_macro": (iou + background) / 2,
+        "iou_all_slices": _ratio(intersection, union),
+        "iou_per_image_all_slices": _mean(each),
+        "false_alarms": _mean(union[~blood] > 0),
         "n_annotated": len(union),
     }
 
 
-def _pooled(intersection: np.ndarray, union: np.ndarray) -> float:
-    return float(intersection.sum() / union.sum()) if union.sum() > 0 else math.nan
+def _ratio(parts: np.ndarray, wholes: np.ndarray) -> float:
+    return float(parts.sum() / wholes.sum()) if wholes.sum() > 0 else math.nan
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else math.nan

@@ -60,7 +60,7 @@ def mtl_swin_unet(
     mirror: bool = True,
     skips: str = "outputs",
 ) -> MultiTaskNet:
-    """Builds MTL-Swin-Unet (the paper, section 3): a shared Swin encoder, a linear classifier, a decoder a dense task.
+    """Builds MTL-Swin-Unet (paper, section 3.1): a shared Swin encoder, a linear classifier, a decoder a dense task.
 
     Args:
         size: `demo`, `default`, `tiny` or `base`.

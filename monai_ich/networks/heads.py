@@ -123,7 +123,7 @@ class SwinDecoder(nn.Module):
 
 
 class ClassificationHead(nn.Module):
-    """Global average pooling of a pyramid's last level, then one linear layer (the paper, section 3.1).
+    """Global average pooling of a pyramid's last level, then one linear layer (the paper, section 3.1.1).
 
     >>> tuple(ClassificationHead(8, 2)([torch.zeros(3, 4, 6, 6), torch.zeros(3, 8, 3, 3)]).shape)
     (3, 2)

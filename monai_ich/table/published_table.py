@@ -2,16 +2,18 @@
 """The paper's own Table 1, to stand beside what was measured here.
 
 Hirata and Okita, "Image Recognition Using SwinTransformer and Multitask Learning of SwinUnet" (arXiv 2505.06185), Table
-1: means of five runs on 179 slices of hospitals 1-4 (test A) and 179 of hospitals 5-11 (test B), marker hypodensity.
-`f1` is macro F1 (inferred from the precision and recall beside it); `iou` is over the slices with blood of test A.
+1, on 179 slices of hospitals 1-4 (test A) and 179 of hospitals 5-11 (test B), marker hypodensity. `FOOTNOTES` say what
+the paper leaves open.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from monai_ich.utils.keys import Split
 
 PAPER_MARKER = "hypodensity"
-PAPER_SOURCE = "Hirata and Okita, arXiv 2505.06185, Table 1, hypodensity, means of five runs"
+PAPER_SOURCE = "Hirata and Okita, arXiv 2505.06185, Table 1, hypodensity"
 
 _COLUMNS = (
     (Split.TEST_A.value, "iou"),
@@ -45,6 +47,50 @@ def _parsed() -> dict[str, dict[tuple[str, str], float]]:
 
 # {row: {(test set, metric): figure}}, rows in the paper's order.
 PAPER_TABLE_1 = _parsed()
+
+Place = tuple[str, str, str]  # row, test set, metric
+
+
+@dataclass(frozen=True)
+class Footnote:
+    """What a reader must know of some figures.
+
+    Attributes:
+        text: plain.
+        places: of the figures that it is about.
+        mark: the letter that these figures carry; "" for a note about nearly all of them.
+    """
+
+    text: str
+    places: frozenset[Place] = frozenset()
+    mark: str = ""
+
+
+def _places(*metrics: str) -> frozenset[Place]:
+    return frozenset(
+        (row, *column) for row, figures in PAPER_TABLE_1.items() for column in figures if column[1] in metrics
+    )
+
+
+# The figures in these texts, and which cells are contradictory, are computed in tests/table/test_published_table.py.
+FOOTNOTES = (
+    Footnote("The paper does not define its IoU. This figure may be of another definition.", _places("iou"), mark="a"),
+    Footnote(
+        "The paper does not say that its figures are means of five runs, or that 21 of a test set's 179 slices are "
+        "positive. Both are inferred: each of its recalls is a multiple of 1/105 = 1/(5 x 21), except for rounding.",
+        _places("acc", "precision", "recall", "f1", "auc"),
+    ),
+    Footnote(
+        "The paper does not define its f1. That it is macro F1 is inferred from its precision and recall.",
+        _places("f1"),
+    ),
+    Footnote(
+        "This precision contradicts the paper's own accuracy (.757) and recall (.648). With 21 positives of 179, these "
+        "give .274. Together with its f1 (.617), no runs with these means have a mean precision below .271.",
+        frozenset({("MTL-Swin-Unet (cls+seg)", Split.TEST_B.value, "precision")}),
+        mark="b",
+    ),
+)
 
 
 def paper_figure(row: str, test_set: str, metric: str, marker: str) -> float | None:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from monai_ich.metrics import Difference
-from monai_ich.table.published_table import PAPER_SOURCE, paper_figure
+from monai_ich.table.published_table import FOOTNOTES, PAPER_SOURCE, Footnote, paper_figure
 from monai_ich.table.result_warnings import Compared
 from monai_ich.table.table_results import TableResult
 from monai_ich.utils.templates import render
 
 HEADINGS = {"iou": "iou-seg", "acc": "acc", "precision": "prec", "recall": "rec", "f1": "f1", "auc": "auc"}
 NOTHING = ""
+IOU_NOTE = "iou-seg is pooled over the slices with blood: the sum of intersections over the sum of unions."
 
 T = TypeVar("T")
 Body = list[list[list[str]]]  # the lines of each cell of each row
@@ -57,11 +58,15 @@ def heading(result: TableResult, column: tuple[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is printed in one cell: mean over runs, its interval, the paper's figure; "" for what is not there."""
+    """What is printed in one cell: mean over runs, its interval, the paper's figure; "" for what is not there.
+
+    `marks` are the letters of the notes about the paper's figure.
+    """
 
     value: str
     interval: str
     paper: str
+    marks: str
     best: bool
 
 
@@ -84,10 +89,19 @@ def _rows(result: TableResult) -> list[Row]:
 def _cell(result: TableResult, row: str, column: tuple[str, str]) -> Cell:
     estimate = result.estimate(row, column)
     paper = number(paper_figure(row, *column, marker=result.marker))
+    marks = "".join(note.mark for note in FOOTNOTES if paper and (row, *column) in note.places)
     if estimate is None:
-        return Cell(NOTHING, NOTHING, paper, best=False)
+        return Cell(NOTHING, NOTHING, paper, marks, best=False)
     between = interval(estimate.low, estimate.high)
-    return Cell(number(estimate.value), between, paper, best=row in result.best(column))
+    return Cell(number(estimate.value), between, paper, marks, best=row in result.best(column))
+
+
+def _notes(result: TableResult) -> list[Footnote]:
+    """Which IoU is printed, and the notes about those of the paper's figures that are shown."""
+    columns = [(row, *column) for row in result.rows for column in result.columns]
+    shown = {place for place in columns if paper_figure(*place, marker=result.marker) is not None}
+    own = [Footnote(IOU_NOTE)] if any(metric == "iou" for _, metric in result.columns) else []
+    return own + [note for note in FOOTNOTES if note.places & shown]
 
 
 def markdown(result: TableResult, footer: Sequence[str], figure: str) -> str:
@@ -103,6 +117,7 @@ def markdown(result: TableResult, footer: Sequence[str], figure: str) -> str:
         result=result,
         headings=[heading(result, column) for column in result.columns],
         rows=_rows(result),
+        notes=_notes(result),
         differences=_differences(result),
         gaps=_gaps(result),
         number=number,
@@ -156,7 +171,8 @@ def latex(result: TableResult, footer: Sequence[str]) -> str:
         first += width
     return render(
         Path(__file__).with_name("table.tex.jinja"),
-        notes=[*footer, *result.warnings],
+        provenance=[*footer, *result.warnings],
+        notes=_notes(result),
         groups=groups,
         names=[
             f"{HEADINGS[metric]} {result.test_sets[test_set].letter}" if metric == "iou" else HEADINGS[metric]

@@ -79,7 +79,9 @@ def test_a_run_is_tracked_from_losses_to_figures(tiny_run: Path, tiny_settings: 
     for metric in ("acc", "precision", "recall", "f1", "auc"):
         assert f"test_hospitals_1_4_{metric}" in run.data.metrics
         assert f"test_hospitals_5_11_{metric}" in run.data.metrics
-    assert "test_hospitals_1_4_iou" in run.data.metrics
+    results = strict_json(tiny_run / "results.json")["metrics"]["test_hospitals_1_4"]
+    for metric in ("iou", "iou_per_image", "iou_macro", "iou_all_slices", "iou_per_image_all_slices"):
+        assert run.data.metrics[f"test_hospitals_1_4_{metric}"] == results[metric]
     figures = {a.path for a in client.list_artifacts(identity["run_id"], "figures")}
     assert {"figures/roc_hypodensity.png", "figures/confusion_hypodensity.png"} <= figures
     assert {"figures/precision_recall_hypodensity.png", "figures/panel_test_hospitals_1_4.png"} <= figures

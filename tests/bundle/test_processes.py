@@ -93,10 +93,12 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(
 
 
 def test_two_processes_agree_with_one(tiny_settings: dict[str, Any]) -> None:
-    results = []
+    client = mlflow.MlflowClient(tiny_settings["tracking_uri"])
+    results, losses = [], []
     for processes in (1, 2):
         run_dir = Path(tiny_settings["run_directory::runs_dir"]) / f"processes-{processes}"
-        settings = {**tiny_settings, "batch_size": 4, "run_dir": str(run_dir)}
+        # each process draws stochastic depth for itself
+        settings = {**tiny_settings, "network_def::drop_path_rate": 0, "batch_size": 4, "run_dir": str(run_dir)}
         if processes == 1:
             run_bundle(config_file=[TRAIN], **settings)
         else:
@@ -105,9 +107,13 @@ def test_two_processes_agree_with_one(tiny_settings: dict[str, Any]) -> None:
             assert finished.returncode == 0, finished.stdout + finished.stderr
             assert finished.stdout.count("epoch 1/1") == 1, "only one process speaks"
         results.append(json.loads((run_dir / "results.json").read_text())["metrics"])
+        tracked = client.get_run(json.loads((run_dir / "mlflow.json").read_text())["run_id"]).data.metrics
+        losses.append({name: value for name, value in tracked.items() if name.startswith(("train_loss", "val_loss"))})
     one, two = results
     for name, metrics in one.items():
         assert two[name] == pytest.approx(metrics, abs=1e-3, nan_ok=True)
+    assert len(losses[0]) == 8
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
 
 
 def test_processes_that_torchrun_did_not_start_are_refused(tiny_settings: dict[str, Any], tmp_path: Path) -> None:

@@ -257,6 +257,20 @@ def test_slices_of_patients_of_two_hospitals_are_reported(unsplit: Path) -> None
     assert "left out: 3 slices of patients whom a held-out hospital examined as well" in printed
 
 
+def test_a_choice_of_the_best_epoch_on_patients_of_training_is_told_of(unsplit: Path) -> None:
+    output = unsplit.parent / "mine.csv"
+    options = ["--test-fraction", "0.5", "--force", *card_options(unsplit.parent)]
+    printed = run(unsplit, "--output", output, "--protocol", "paper", *options)
+    frame = read_manifest(output).frame
+    trained, validated = (set(frame.loc[frame["split"] == name, "patient_id"]) for name in ("train", "val"))
+    assert 0 < len(trained & validated) < len(validated)
+    said = (
+        f"{len(trained & validated)} of the {len(validated)} patients of val are also in train: the choice of the best"
+    )
+    assert printed.count(said) == 1
+    assert "the choice of the best" not in run(unsplit, "--output", output, "--protocol", "patient", *options)
+
+
 def test_the_check_shows_patients_shared_with_training(unsplit: Path) -> None:
     output = unsplit.parent / "mine.csv"
     options = ["--protocol", "paper", "--test-fraction", "0.5", *card_options(unsplit.parent)]

@@ -10,6 +10,8 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 from monai.engines import IterationEvents
+from monai.losses import DiceLoss
+from torch.nn import functional
 
 from monai_ich.data import EpochSampler
 from monai_ich.engines import LR_FACTOR
@@ -81,7 +83,9 @@ def test_a_gradient_is_scaled_down_to_the_limit_and_never_up(limit: float, expec
     assert (gradient[1] / gradient[0]).item() == pytest.approx(-4 / 3)
 
 
-def _epoch_losses(values: Callable[[int], float], epochs: int = 2, length: int = 2) -> list[dict[str, float]]:
+def _epoch_losses(
+    values: Callable[[int], float], epochs: int = 2, length: int = 2, counts: tuple[float, float] = (4.0, 5.0)
+) -> list[dict[str, float]]:
     """The engine's metrics after each epoch; the loss of iteration i is `values(i)`, its classifier's half of it."""
     loss = MultiTaskLoss({"cls": 0.4, "rec": 0.6})
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.03)
@@ -89,6 +93,7 @@ def _epoch_losses(values: Callable[[int], float], epochs: int = 2, length: int =
     def step(engine: Engine, batch: object) -> dict[str, torch.Tensor]:
         value = torch.tensor(values(engine.state.iteration), requires_grad=True)
         loss.components = {"cls": value.detach() / 2, "rec": value.detach() * 3}
+        loss.counts = {"cls": torch.tensor(counts[0]), "rec": torch.tensor(counts[1])}
         return {"loss": value}
 
     engine = Engine(step)
@@ -101,8 +106,72 @@ def _epoch_losses(values: Callable[[int], float], epochs: int = 2, length: int =
 
 def test_an_epoch_s_losses_are_the_means_of_its_own_iterations() -> None:
     first, second = _epoch_losses(float)  # losses 1, 2, then 3, 4
-    assert first == pytest.approx({"train_loss": 1.5, "train_loss_cls": 0.75, "train_loss_rec": 4.5, "lr": 0.03})
-    assert second == pytest.approx({"train_loss": 3.5, "train_loss_cls": 1.75, "train_loss_rec": 10.5, "lr": 0.03})
+    weighted = 0.4 * 0.75 + 0.6 * 4.5
+    assert first == pytest.approx({"train_loss": weighted, "train_loss_cls": 0.75, "train_loss_rec": 4.5, "lr": 0.03})
+    weighted = 0.4 * 1.75 + 0.6 * 10.5
+    assert second == pytest.approx({"train_loss": weighted, "train_loss_cls": 1.75, "train_loss_rec": 10.5, "lr": 0.03})
+
+
+# Batches of 4, 4, 4 and 1 slices: two masks with blood, none, one, one; three labels known, none, four, one.
+HAS_MASK = torch.tensor([1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1], dtype=torch.bool)
+LABEL = torch.tensor([0, 1, 1, -1, -1, -1, -1, -1, 1, 0, 0, 1, 0])
+SIZES = [4, 4, 4, 1]
+
+
+def _trained(has_mask: torch.Tensor, label: torch.Tensor) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    """An epoch's metrics under the real loss, and the loss of each slice by torch and MONAI alone."""
+    generator = torch.Generator().manual_seed(0)
+    image, cls = torch.rand(13, 1, 4, 4, generator=generator), torch.randn(13, 2, generator=generator)
+    seg, rec = torch.randn(13, 2, 4, 4, generator=generator), torch.rand(13, 1, 4, 4, generator=generator)
+    mask = (image > 0.5).to(torch.uint8)
+    loss = MultiTaskLoss({"cls": 0.3, "seg": 0.4, "rec": 0.5})
+
+    def step(engine: Engine, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        pred = {"cls": cls[rows].requires_grad_(), "seg": seg[rows], "rec": rec[rows]}
+        target = {"label": label, "mask": mask, "has_mask": has_mask, "image": image}
+        return {"loss": loss(pred, {name: values[rows] for name, values in target.items()})}
+
+    engine = Engine(step)
+    EpochLosses(loss, torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.03)).attach(engine)
+    engine.run(list(torch.arange(13).split(SIZES)), max_epochs=2)
+    ce = functional.cross_entropy(seg, mask[:, 0].long(), reduction="none").mean(dim=(1, 2))
+    dice = DiceLoss(include_background=False, to_onehot_y=True, softmax=True, reduction="none")(seg, mask).flatten()
+    each = {
+        "cls": functional.cross_entropy(cls, label.clamp(min=0), reduction="none"),
+        "seg": 0.4 * ce + 0.6 * dice,
+        "rec": functional.mse_loss(rec, image, reduction="none").mean(dim=(1, 2, 3)),
+    }
+    return engine.state.metrics, each
+
+
+def test_each_part_is_the_mean_over_what_counts_for_it_and_the_loss_is_their_weighted_sum() -> None:
+    metrics, each = _trained(HAS_MASK, LABEL)
+    cls, seg, rec = each["cls"][LABEL >= 0].mean(), each["seg"][HAS_MASK].mean(), each["rec"].mean()
+    assert metrics == pytest.approx(
+        {
+            "train_loss": (0.3 * cls + 0.4 * seg + 0.5 * rec).item(),
+            "train_loss_cls": cls.item(),
+            "train_loss_seg": seg.item(),
+            "train_loss_rec": rec.item(),
+            "lr": 0.03,
+        },
+        rel=1e-6,
+    )
+
+
+def test_a_part_of_which_nothing_counted_is_undefined_and_no_divergence() -> None:
+    metrics, each = _trained(torch.zeros_like(HAS_MASK), LABEL)
+    assert math.isnan(metrics["train_loss_seg"])
+    cls, rec = each["cls"][LABEL >= 0].mean(), each["rec"].mean()
+    assert metrics["train_loss"] == pytest.approx((0.3 * cls + 0.5 * rec).item(), rel=1e-6)
+    nothing = _epoch_losses(lambda _: 0.0, epochs=1, counts=(0.0, 0.0))[0]
+    assert all(math.isnan(nothing[name]) for name in ("train_loss", "train_loss_cls", "train_loss_rec"))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_diverged_is_told_from_what_did_not_count(value: float) -> None:
+    with pytest.raises(DivergedError, match="got train_loss = "):
+        _epoch_losses(lambda iteration: value if iteration == 2 else 0.0, epochs=1, counts=(0.0, 0.0))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

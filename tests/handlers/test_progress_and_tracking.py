@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from ignite.engine import Engine, Events
@@ -38,6 +40,16 @@ def test_a_line_an_epoch_shows_its_losses_and_only_its_own_validation() -> None:
     assert lines[1] == "epoch  2/11  loss 0.123  loss_cls 0.500  val_auc 0.877  val_f1 0.250  0 s"
     assert lines[2] == lines[0].replace(" 1/", " 3/")
     assert lines[9].startswith("epoch 10/11  ")
+
+
+def test_what_is_not_defined_is_a_dash() -> None:
+    trainer, evaluator = _trainer()
+    undefined = {"train_loss_seg": math.nan}
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: engine.state.metrics.update(undefined))
+    TrainingProgress(evaluator).attach(trainer)
+    with console.capture() as printed:
+        trainer.run([0])
+    assert printed.get().rstrip() == "epoch 1/1  loss 0.123  loss_cls 0.500  loss_seg -  0 s"
 
 
 def test_a_failure_stops_the_bar_and_is_raised() -> None:

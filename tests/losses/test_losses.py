@@ -197,6 +197,19 @@ def test_multitask_is_the_weighted_sum_and_keeps_its_parts() -> None:
     for task, part in parts.items():
         torch.testing.assert_close(loss.components[task], part)
         assert not loss.components[task].requires_grad
+    assert {task: count.item() for task, count in loss.counts.items()} == {"cls": 4, "seg": 3, "rec": 4}
+
+
+def test_counts_are_of_what_takes_part_in_the_last_call() -> None:
+    pred, target = multitask_batch()
+    pred["cls"], target["label"] = torch.zeros(4, 3), torch.tensor([[1, math.nan, 0]] * 3 + [[math.nan] * 3])
+    target["mask"][0] = 0  # annotated without blood
+    for ignore_empty, images in ((True, 2), (False, 3)):
+        loss = MultiTaskLoss({"cls": 1, "seg": 1, "rec": 1}, num_markers=3, ignore_empty=ignore_empty)
+        loss(pred, target)
+        assert {task: count.item() for task, count in loss.counts.items()} == {"cls": 6, "seg": images, "rec": 4}
+    loss(pred, {**target, "has_mask": torch.zeros(4, dtype=torch.bool)})
+    assert loss.counts["seg"].item() == 0
 
 
 def test_multitask_of_one_task_needs_no_other_target() -> None:

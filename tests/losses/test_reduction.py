@@ -75,9 +75,24 @@ def test_processes_are_not_asked_where_no_gradient_is_recorded() -> None:
 
     values, counts = torch.tensor([1.0, 2.0, 6.0]), torch.tensor([True, True, False])
     with torch.no_grad():
-        assert global_mean(values, counts, refuse).item() == 1.5
+        mean, count = global_mean(values, counts, refuse)
+    assert (mean.item(), count.item()) == (1.5, 2)
     with pytest.raises(AssertionError):
         global_mean(values, counts, refuse)
+
+
+@pytest.mark.parametrize("counted", [5, 3, 0])
+def test_value_and_gradient_are_those_of_the_plain_formula_to_the_bit(counted: int) -> None:
+    values = torch.rand(5, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    again = values.detach().clone().requires_grad_()
+    counts = torch.arange(5) < counted
+    mean, count = global_mean(values, counts)
+    plain = (again * counts.float()).sum() * 1 / counts.float().sum().clamp(min=1)
+    mean.backward()
+    plain.backward()
+    assert torch.equal(mean, plain)
+    assert torch.equal(values.grad, again.grad)
+    assert count.item() == counted
 
 
 def test_one_process_keeps_its_own_count() -> None:
@@ -98,8 +113,9 @@ def test_two_real_processes(tmp_path: Path) -> None:
         "torch.distributed.init_process_group('gloo', init_method=store, rank=rank, world_size=2)\n"
         "values = torch.tensor([[1.0, 2.0, 6.0], [5.0, 7.0, 9.0]][rank], requires_grad=True)\n"
         "counts = torch.tensor([[True, True, True], [False, True, False]][rank])\n"
-        "reduction.global_mean(values, counts).backward()\n"
-        "print(values.grad.tolist())\n"
+        "mean, count = reduction.global_mean(values, counts)\n"
+        "mean.backward()\n"
+        "print([values.grad.tolist(), count.item()])\n"
         "torch.distributed.destroy_process_group()\n"
     )
     command = [sys.executable, "-W", "ignore", "-c", script, str(module), str(tmp_path)]
@@ -110,4 +126,4 @@ def test_two_real_processes(tmp_path: Path) -> None:
     outputs = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     # 2 processes / 4 values that count; averaged over the processes, each value weighs 1/4
-    assert [json.loads(output) for output, _ in outputs] == [[0.5, 0.5, 0.5], [0, 0.5, 0]]
+    assert [json.loads(output) for output, _ in outputs] == [[[0.5, 0.5, 0.5], 4], [[0, 0.5, 0], 4]]

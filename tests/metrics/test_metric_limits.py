@@ -61,15 +61,23 @@ def test_arrays_of_another_shape_are_refused(labels: np.ndarray, scores: np.ndar
 
 
 def test_one_pixel_is_blood() -> None:
-    ours = segmentation_metrics(np.array([1, 0]), np.array([2, 2]), np.array([1, 0]))
-    assert ours == {"iou": 0.5, "iou_all_slices": 0.25, "false_alarms": 1.0, "n_annotated": 2}
+    ours = segmentation_metrics(np.array([1, 0]), np.array([2, 2]), np.array([1, 0]), np.array([5, 5]))
+    assert ours == {
+        "iou": 0.5,
+        "iou_per_image": 0.5,
+        "iou_macro": 0.625,  # background: 3 of 4
+        "iou_all_slices": 0.25,
+        "iou_per_image_all_slices": 0.25,
+        "false_alarms": 1.0,
+        "n_annotated": 2,
+    }
     one = segmentation_metrics(np.array([1]), np.array([1]), np.array([1]))
     assert (one["iou"], one["iou_all_slices"]) == (1.0, 1.0)
     assert math.isnan(one["false_alarms"]), "no slice is without blood"
 
 
 def test_nothing_predicted_and_nothing_true_has_no_iou_and_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
-    assert math.isnan(segmentation_metrics(np.zeros(2), np.zeros(2), np.zeros(2))["iou_all_slices"])
+    assert math.isnan(segmentation_metrics(np.zeros(2), np.zeros(2), np.zeros(2), np.ones(2))["iou_all_slices"])
     assert not recwarn.list
 
 
@@ -125,7 +133,7 @@ def test_identifiers_of_digits_stay_text(tmp_path: Path) -> None:
 def test_counts_are_whole_numbers_and_labels_may_be_missing() -> None:
     frame = _table(["1", "2"], torch.zeros(2, 2, 2, 2), torch.zeros(2, 1, 2, 2)).frame
     whole = [name for name in frame if name.startswith(("seg_", "label_"))]
-    assert len(whole) == 5
+    assert len(whole) == 6
     assert {str(frame[name].dtype) for name in whole} == {"Int64"}
     assert (frame["has_mask"].dtype, frame["probability_hypodensity"].dtype) == (bool, np.float64)
 

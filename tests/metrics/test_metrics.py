@@ -95,6 +95,7 @@ def test_segmentation_counts_by_hand() -> None:
         "seg_union": [3, 1],
         "seg_pred_area": [2, 1],
         "seg_area": [2, 0],
+        "seg_pixels": [4, 4],
     }
     with pytest.raises(ValueError, match="expected two masks"):
         segmentation_counts(predicted, mask[:1])
@@ -105,12 +106,32 @@ def test_iou_equals_scikit_learn_over_all_pixels() -> None:
     predicted, mask = rng.random((5, 8, 8)) > 0.6, rng.random((5, 8, 8)) > 0.7
     mask[3:] = False
     counts = segmentation_counts(predicted, mask)
-    ours = segmentation_metrics(counts["seg_intersection"], counts["seg_union"], counts["seg_area"])
+    columns = [counts[name] for name in ("seg_intersection", "seg_union", "seg_area", "seg_pixels")]
+    ours = segmentation_metrics(*columns)
     assert ours["iou_all_slices"] == pytest.approx(sklearn_metrics.jaccard_score(mask.ravel(), predicted.ravel()))
     with_blood = sklearn_metrics.jaccard_score(mask[:3].ravel(), predicted[:3].ravel())
     assert ours["iou"] == pytest.approx(with_blood), "slices 3 and 4 show no blood"
+    macro = sklearn_metrics.jaccard_score(mask[:3].ravel(), predicted[:3].ravel(), average="macro")
+    assert ours["iou_macro"] == pytest.approx(macro)
+    assert math.isnan(segmentation_metrics(*columns[:3])["iou_macro"]), "tables of version 0.1 have no slice's size"
+    each = [sklearn_metrics.jaccard_score(m.ravel(), p.ravel()) for m, p in zip(mask, predicted, strict=True)]
+    assert ours["iou_per_image"] == pytest.approx(np.mean(each[:3]))
+    assert ours["iou_per_image_all_slices"] == pytest.approx(np.mean(each))
+    assert len({round(ours[name], 4) for name in ours if name.startswith("iou")}) == 5, "no two definitions agree here"
     assert ours["false_alarms"] == predicted[3:].any(axis=(1, 2)).mean() == 1.0
     assert ours["n_annotated"] == 5
+
+
+def test_an_empty_slice_counts_one_when_nothing_is_predicted_and_nothing_with_a_false_positive() -> None:
+    # an exact slice, an empty one left empty, an empty one with a pixel; slices of 10 pixels
+    ours = segmentation_metrics(np.array([4, 0, 0]), np.array([4, 0, 1]), np.array([4, 0, 0]), np.full(3, 10))
+    assert ours["iou_per_image_all_slices"] == pytest.approx(2 / 3)
+    assert (ours["iou"], ours["iou_per_image"], ours["iou_macro"]) == (1.0, 1.0, 1.0)
+    assert ours["iou_all_slices"] == pytest.approx(4 / 5)
+    two = segmentation_metrics(np.array([1, 2]), np.array([2, 8]), np.array([1, 8]), np.array([10, 20]))
+    assert two["iou"] == pytest.approx(3 / 10)
+    assert two["iou_per_image"] == pytest.approx((1 / 2 + 1 / 4) / 2)
+    assert two["iou_macro"] == pytest.approx((3 / 10 + (8 + 12) / (9 + 18)) / 2)
 
 
 def test_iou_without_any_pixel_is_undefined() -> None:
@@ -118,4 +139,9 @@ def test_iou_without_any_pixel_is_undefined() -> None:
     ours = segmentation_metrics(zeros, zeros, zeros)
     assert math.isnan(ours["iou"])
     assert math.isnan(ours["iou_all_slices"])
-    assert ours["false_alarms"] == 0
+    assert math.isnan(ours["iou_per_image"])
+    assert (ours["false_alarms"], ours["iou_per_image_all_slices"]) == (0, 1)
+    nothing = segmentation_metrics(*[np.zeros(0)] * 4)
+    assert all(math.isnan(value) for name, value in nothing.items() if name != "n_annotated")
+    full = segmentation_metrics(*[np.array([4])] * 4)
+    assert (full["iou"], math.isnan(full["iou_macro"])) == (1.0, True), "there is no background"

@@ -58,7 +58,9 @@ def test_rows_and_metrics_of_one_marker() -> None:
     assert metrics["auc"] == pytest.approx(roc_auc_score(target["label"][:5], probability[:5]))
     assert (metrics["n"], metrics["n_positive"], metrics["n_annotated"]) == (5, 3, 4)
     predicted = output["seg"].argmax(1)[:4].flatten().numpy()
-    assert metrics["iou_all_slices"] == pytest.approx(jaccard_score(target["mask"][:4].flatten().numpy(), predicted))
+    mask = target["mask"][:4].flatten().numpy()
+    assert metrics["iou_all_slices"] == pytest.approx(jaccard_score(mask, predicted))
+    assert metrics["iou_macro"] == pytest.approx(jaccard_score(mask, predicted, average="macro")), "all show blood"
 
 
 def test_slices_that_nobody_annotated_have_no_counts() -> None:
@@ -67,6 +69,7 @@ def test_slices_that_nobody_annotated_have_no_counts() -> None:
     for name in ("seg_intersection", "seg_union", "seg_area"):
         assert frame[name].isna().tolist() == [False] * 4 + [True] * 2
     assert frame["seg_pred_area"].notna().all()
+    assert frame["seg_pixels"].tolist() == [16] * 6
     assert pd.isna(frame["label_hypodensity"].iloc[5])
 
 
@@ -83,6 +86,17 @@ def test_csv_round_trip_to_the_last_bit(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(again.frame, predictions.frame, check_exact=True)
     assert again.metrics() == predictions.metrics()
     assert again.to_csv(tmp_path / "again.csv").read_bytes() == path.read_bytes()
+
+
+def test_a_table_of_before_without_the_slices_sizes_is_read(tmp_path: Path) -> None:
+    predictions = table([[0, 1, 2, 3, 4, 5]])
+    before = PredictionTable(predictions.frame.drop(columns="seg_pixels"))
+    again = PredictionTable.from_csv(before.to_csv(tmp_path / "before.csv"))
+    pd.testing.assert_frame_equal(again.frame, before.frame)
+    now, then = predictions.metrics(), again.metrics()
+    assert math.isnan(then.pop("iou_macro"))
+    assert 0 < now.pop("iou_macro") < 1
+    assert then == now
 
 
 def test_several_markers() -> None:
@@ -103,7 +117,8 @@ def test_a_table_holds_only_the_heads_in_use(tmp_path: Path) -> None:
     target, output = batch(list(range(6)))
     segmentation = PredictionTable.from_batch(target, {"seg": output["seg"]}, ("hypodensity",))
     assert segmentation.markers == ()
-    assert set(segmentation.metrics()) == {"n", "iou", "iou_all_slices", "false_alarms", "n_annotated"}
+    definitions = {"iou", "iou_per_image", "iou_macro", "iou_all_slices", "iou_per_image_all_slices"}
+    assert set(segmentation.metrics()) == {"n", *definitions, "false_alarms", "n_annotated"}
     classifier = PredictionTable.from_batch(target, {"cls": output["cls"]}, ("hypodensity",))
     assert not classifier.has_segmentation
     assert "iou" not in PredictionTable.from_csv(classifier.to_csv(tmp_path / "c.csv")).metrics()

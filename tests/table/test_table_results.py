@@ -155,6 +155,10 @@ def test_markdown_shows_best_in_bold_interval_and_paper(folder: Path) -> None:
     assert mean.strip("*") == f"{shown['B auc']:.3f}"[1:]
     assert re.fullmatch(r"\[(1\.000|\.\d{3}), (1\.000|\.\d{3})\]", between)
     assert paper == "*.788*"
+    assert main["MTL-Swin-Unet (cls+seg)"]["A iou-seg"].endswith("<br>*.815*<sup>a</sup>")
+    assert main["MTL-Swin-Unet (cls+seg)"]["B prec"].endswith("<br>*.256*<sup>b</sup>")
+    assert main["Swin Transformer"]["B prec"].endswith("<br>*.254*")
+    assert text.count("<sup>") == 5, "two figures of IoU, one of precision, and their two notes"
     for part in ("## Test A: differences to Swin-Unet and Swin Transformer", "## From A to B", "## Test sets"):
         assert part in text
     assert f"manifest mine.csv, sha256 {'ab' * 32}" in text
@@ -163,6 +167,36 @@ def test_markdown_shows_best_in_bold_interval_and_paper(folder: Path) -> None:
     assert "2 CPU cores" in text
     assert "Swin-Unet 4.5" in text, "three runs of 90 s"
     assert "Runs are missing; complete are: Mine_100% 2 of 3" in text
+
+
+def _noted(text: str) -> list[str]:
+    """The first words of the notes of a table, in Markdown or LaTeX."""
+    found = re.findall(r"^(?:- |\\par\{\\footnotesize)(.*)$", text.split("\n## ")[0], flags=re.MULTILINE)
+    return [" ".join(re.sub(r"<sup>(.)</sup>|\\textsuperscript\{(.)\}", r"\1\2", line).split()[:5]) for line in found]
+
+
+IOU, DEFINED = "iou-seg is pooled over the", "a The paper does not"
+RUNS, F1, PRECISION = "The paper does not say", "The paper does not define", "b This precision contradicts the"
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (["MTL-Swin-Unet (cls+seg)"], [IOU, DEFINED, RUNS, F1, PRECISION]),
+        (["Swin-Unet"], [IOU, DEFINED]),
+        (["Swin Transformer"], [RUNS, F1]),
+        (["Mine_100%"], []),
+        (["Swin-Unet", "Mine_100%"], [IOU, DEFINED]),
+    ],
+)
+def test_a_note_stands_only_where_its_figure_is_shown(folder: Path, rows: list[str], expected: list[str]) -> None:
+    runs = [run for run in complete_runs(folder) if run.parent.name in [row.lower().replace(" ", "-") for row in rows]]
+    result = compute_table("t", runs, Analysis(resamples=10))
+    text = markdown(result, [], "x.png")
+    assert _noted(text) == expected
+    assert _noted(latex(result, [])) == _noted(text)
+    other = replace(result, marker="blend_sign")
+    assert _noted(latex(other, [])) == [note for note in expected if note == IOU], "the paper has no figures of it"
 
 
 def test_every_table_of_the_markdown_is_rectangular(folder: Path) -> None:

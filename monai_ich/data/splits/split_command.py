@@ -14,10 +14,10 @@ import pandas as pd
 from monai_ich.data.manifest import UnsplitManifest, read_unsplit, write_manifest
 from monai_ich.data.manifest_card import add_place_faults, card_path
 from monai_ich.data.split_counts_table import split_table
-from monai_ich.data.splits import PROTOCOLS
+from monai_ich.data.splits import PROTOCOLS, shared_patients
 from monai_ich.utils.console import console, progress_bar
 from monai_ich.utils.errors import FaultList, ManifestError, did_you_mean
-from monai_ich.utils.keys import BRAIN_WINDOW_HU
+from monai_ich.utils.keys import BRAIN_WINDOW_HU, Split
 
 CARD_TEXTS = ("name", "description", "licence")
 
@@ -149,6 +149,14 @@ def _report(path: Path, table: pd.DataFrame, protocol: dict[str, Any]) -> None:
     marker, others = protocol["marker"], protocol["left_out_others"]
     console.print(f"written: {path}; protocol: {protocol['name']}", soft_wrap=True, markup=False)
     console.print(split_table(table, marker))
+    shared = sum(count for pair, count in shared_patients(table).items() if set(pair) == {Split.TRAIN, Split.VAL})
+    if shared:
+        patients = table.loc[table["split"] == Split.VAL, "patient_id"].nunique()
+        console.print(
+            f"{shared} of the {patients} patients of val are also in train: the choice of the best epoch, by val_auc, "
+            "is optimistic",
+            soft_wrap=True,
+        )
     if protocol["left_out_unknown"]:
         console.print(f"left out: {protocol['left_out_unknown']} slices whose {marker} is unknown", soft_wrap=True)
     if others:
