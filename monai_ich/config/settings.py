@@ -15,6 +15,7 @@ from typing import Any
 from monai.bundle.utils import ID_SEP_KEY
 
 from monai_ich.data import SEG_SLICES
+from monai_ich.losses import DICE_OVER
 from monai_ich.networks import SKIPS, SWIN_SIZES
 from monai_ich.networks.cnn_builders import PLAIN, UNET_ENCODERS
 from monai_ich.utils.errors import did_you_mean
@@ -185,6 +186,7 @@ SETTINGS: dict[str, Setting] = {
     "unet_encoder": Setting(_one_of(*UNET_ENCODERS), _RESULT, "U-Net and Joint-Learning: the U-Net's encoder; `plain` (the default) begins from random weights", of_stage=True, unnamed=PLAIN),
     "loss::weights": Setting(_WEIGHTS, _RESULT, "of the tasks; the paper's for the tasks"),
     "loss::ignore_empty": Setting(_SWITCH, _RESULT, "the segmentation loss leaves out annotated slices without blood (the paper's recipe)"),
+    "loss::dice_over": Setting(_one_of(*DICE_OVER), _RESULT, "sums of the Dice loss: of each image (equation 2), or of all images of a step; with `batch` a network can learn that slices without blood have none"),
     "train::seg_slices": Setting(_one_of(*SEG_SLICES), _RESULT, "segmentation only: train on all slices, or on those with blood in their mask (`masked`, the paper's recipe)"),
     "batch_size": Setting(_COUNT, _RESULT, "slices in a step, over all processes"),
     "train::drop_last": Setting(_SWITCH, _RESULT, "leave out an epoch's last batch where it is smaller than the others"),

@@ -2,16 +2,18 @@
 """Floor 2: the paper's losses (equations 1 to 5), exact for partly annotated batches and over several processes."""
 
 from monai_ich.losses.multitask_loss import PAPER_WEIGHTS, MultiTaskLoss, paper_weights
-from monai_ich.losses.reduction import global_mean, sum_over_ranks
-from monai_ich.losses.task_losses import ClassificationLoss, ReconstructionLoss, SegmentationLoss
+from monai_ich.losses.reduction import global_mean, global_ratio, sum_over_ranks
+from monai_ich.losses.task_losses import DICE_OVER, ClassificationLoss, ReconstructionLoss, SegmentationLoss
 
 __all__ = [
+    "DICE_OVER",
     "PAPER_WEIGHTS",
     "ClassificationLoss",
     "MultiTaskLoss",
     "ReconstructionLoss",
     "SegmentationLoss",
     "global_mean",
+    "global_ratio",
     "paper_weights",
     "sum_over_ranks",
 ]

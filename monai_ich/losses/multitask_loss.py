@@ -64,6 +64,7 @@ class MultiTaskLoss(nn.Module):
         ce_weight: float = 0.4,
         dice_weight: float = 0.6,
         ignore_empty: bool = True,
+        dice_over: str = "image",
         rank_sum: RankSum = sum_over_ranks,
     ) -> None:
         """Takes the weights of the tasks, and the options of their losses.
@@ -74,17 +75,19 @@ class MultiTaskLoss(nn.Module):
             ce_weight: see `SegmentationLoss`.
             dice_weight: see `SegmentationLoss`.
             ignore_empty: see `SegmentationLoss`.
+            dice_over: see `SegmentationLoss`.
             rank_sum: sums over processes (see `global_mean`).
 
         Raises:
-            ConfigurationError: no task, an unknown task, or a weight that is not a number of at least 0.
+            ConfigurationError: no task, an unknown task, a weight that is not a number of at least 0, or an option that
+                is none.
         """
         super().__init__()
         _check_tasks(list(weights), "weights")
         _check_weights(weights)
         self.weights = {Task(task).value: float(weight) for task, weight in weights.items()}
         self.classification = ClassificationLoss(num_markers, rank_sum)
-        self.segmentation = SegmentationLoss(ce_weight, dice_weight, ignore_empty, rank_sum)
+        self.segmentation = SegmentationLoss(ce_weight, dice_weight, ignore_empty, dice_over, rank_sum)
         self.reconstruction = ReconstructionLoss(rank_sum)
         self.components: dict[str, torch.Tensor] = {}
         self.counts: dict[str, torch.Tensor] = {}

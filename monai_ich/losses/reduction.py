@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import distributed
 
+SMOOTH = 1e-5  # added to both sums, as MONAI's DiceLoss does: an empty prediction of nothing is right
+
 RankSum = Callable[[torch.Tensor], tuple[torch.Tensor, int]]
 
 
@@ -48,3 +50,31 @@ def global_mean(
     if torch.is_grad_enabled():
         total, ranks = rank_sum(total)
     return (values * weights).sum() * ranks / total.clamp(min=1), total
+
+
+def global_ratio(
+    numerators: torch.Tensor, denominators: torch.Tensor, counts: torch.Tensor, rank_sum: RankSum = sum_over_ranks
+) -> torch.Tensor:
+    r"""The ratio of two sums over the items that count, over all processes, such that averaged gradients are exact.
+
+    With sums N and D over R processes, each process returns N / D, with the gradient
+    :math:`\frac{R}{D} (dn - \frac{N}{D} dd)` of its own sums n and d, which DDP averages over the processes.
+
+    Args:
+        numerators: (B,), finite.
+        denominators: (B,), at least 0.
+        counts: bool (B,), which of them count.
+        rank_sum: sums over processes, where gradients are recorded (see `global_mean`).
+
+    Returns:
+        A scalar; 1 where both sums are 0.
+    """
+    weights = counts.to(numerators.dtype)
+    own = torch.stack([(numerators * weights).sum(), (denominators * weights).sum()])
+    sums, ranks = own.detach(), 1
+    if torch.is_grad_enabled():
+        sums, ranks = rank_sum(sums)
+    numerator, denominator = sums + SMOOTH
+    ratio = numerator / denominator
+    change = own - own.detach()  # 0, but for its gradient
+    return ratio + ranks * (change[0] - ratio * change[1]) / denominator

@@ -11,7 +11,10 @@ from monai.losses import DiceLoss
 from torch import nn
 from torch.nn import functional
 
-from monai_ich.losses.reduction import RankSum, global_mean, sum_over_ranks
+from monai_ich.losses.reduction import RankSum, global_mean, global_ratio, sum_over_ranks
+from monai_ich.utils.errors import ConfigurationError, did_you_mean
+
+DICE_OVER = ("image", "batch")
 
 
 class SegmentationLoss(nn.Module):
@@ -33,6 +36,7 @@ class SegmentationLoss(nn.Module):
         ce_weight: float = 0.4,
         dice_weight: float = 0.6,
         ignore_empty: bool = True,
+        dice_over: str = "image",
         rank_sum: RankSum = sum_over_ranks,
     ) -> None:
         """Takes the weights of the two parts and which images take part.
@@ -41,13 +45,24 @@ class SegmentationLoss(nn.Module):
             ce_weight: of the cross entropy.
             dice_weight: of the Dice loss.
             ignore_empty: annotated slices without blood take no part, as in the paper, whose masks are of haematomas.
-                False trains on them too; their Dice loss is near 1 until every pixel is background.
+                False trains on them too. Their own Dice loss is near 1, almost without a gradient, until every pixel is
+                background. So it takes `dice_over="batch"` for the network to learn that they hold no blood.
+            dice_over: what the sums of the Dice loss run over: each `image` (equation 2), or all images of the `batch`
+                that take part, those of other processes included.
             rank_sum: sums over processes (see `global_mean`).
+
+        Raises:
+            ConfigurationError: `dice_over` is neither.
         """
         super().__init__()
         self.ce_weight, self.dice_weight = ce_weight, dice_weight
         self.ignore_empty = ignore_empty
         self.rank_sum = rank_sum
+        if dice_over not in DICE_OVER:
+            raise ConfigurationError(
+                f"dice_over is one of {list(DICE_OVER)}, got {dice_over!r}.{did_you_mean(str(dice_over), DICE_OVER)}"
+            )
+        self.dice_over = dice_over
         self.dice = DiceLoss(reduction="none")
 
     def forward(self, logits: torch.Tensor, mask: torch.Tensor, has_mask: torch.Tensor) -> torch.Tensor:
@@ -79,7 +94,13 @@ class SegmentationLoss(nn.Module):
             # written out instead of nll_loss, whose 2-D kernel is not deterministic on GPUs
             pixel_ce = -(target * log_q[:, 1:] + (1 - target) * log_q[:, :1])  # (B, 1, H, W)
             ce = pixel_ce.flatten(1).mean(dim=1)  # (B,)
-            dice = self.dice(log_q[:, 1:].exp(), target).flatten()  # (B,)
+            q = log_q[:, 1:].exp()
+            if self.dice_over == "batch":
+                mean_ce, self.count = global_mean(ce, counts, self.rank_sum)
+                both, either = 2 * (target * q).flatten(1).sum(dim=1), (target + q).flatten(1).sum(dim=1)  # (B,)
+                dice = 1 - global_ratio(both, either, counts, self.rank_sum)
+                return self.ce_weight * mean_ce + self.dice_weight * dice
+            dice = self.dice(q, target).flatten()  # (B,)
             loss, self.count = global_mean(self.ce_weight * ce + self.dice_weight * dice, counts, self.rank_sum)
         return loss
 

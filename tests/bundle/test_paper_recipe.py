@@ -71,6 +71,7 @@ PARTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "ce_weight": ("loss", lambda part: part.segmentation.ce_weight),
     "dice_weight": ("loss", lambda part: part.segmentation.dice_weight),
     "ignore_empty": ("loss", lambda part: part.segmentation.ignore_empty),
+    "dice_over": ("loss", lambda part: part.segmentation.dice_over),
     "dice": ("loss", lambda part: _dice(part)),
 }
 

@@ -108,6 +108,36 @@ def test_slices_without_blood_take_part_when_asked() -> None:
     torch.testing.assert_close(left_out, SegmentationLoss()(logits[:2], mask[:2], everything[:2]))
 
 
+def test_dice_over_a_batch_equals_monai_and_lets_empty_slices_count() -> None:
+    logits, mask = random_batch()
+    mask[2:] = 0
+    has_mask = torch.tensor([True, True, True, False])
+    logits.requires_grad_()
+    loss = SegmentationLoss(ignore_empty=False, dice_over="batch")(logits, mask, has_mask)
+    ours = torch.autograd.grad(loss, logits)[0]
+    ce = functional.cross_entropy(logits[:3], mask[:3, 0].long())
+    monai = DiceLoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)(logits[:3], mask[:3])
+    torch.testing.assert_close(loss, 0.4 * ce + 0.6 * monai)
+    torch.testing.assert_close(ours, torch.autograd.grad(0.4 * ce + 0.6 * monai, logits)[0])
+    each = SegmentationLoss(0, 1, ignore_empty=False)(logits, mask, has_mask)
+    of_empty = SegmentationLoss(0, 1, ignore_empty=False, dice_over="batch")(logits, mask, has_mask)
+    gradients = [torch.autograd.grad(value, logits)[0][2].abs().sum() for value in (of_empty, each)]
+    assert gradients[0] > 100 * gradients[1] > 0, "Dice of an empty image alone has next to no gradient"
+
+
+def test_dice_over_a_batch_without_masks_is_zero_with_gradients_and_over_one_image_is_that_image_s() -> None:
+    logits, mask = random_batch()
+    decoder = torch.nn.Conv2d(2, 2, 1)
+    nothing = SegmentationLoss(dice_over="batch")(decoder(logits), mask, torch.zeros(4, dtype=torch.bool))
+    nothing.backward()
+    assert nothing.item() == 0
+    assert all(torch.equal(p.grad, torch.zeros_like(p)) for p in decoder.parameters())
+    one = [SegmentationLoss(dice_over=over)(logits[:1], mask[:1], torch.tensor([True])) for over in ("image", "batch")]
+    torch.testing.assert_close(*one)
+    with pytest.raises(ConfigurationError, match=r"dice_over is one of \['image', 'batch'\], got 'batches'.*'batch'"):
+        SegmentationLoss(dice_over="batches")
+
+
 def test_segmentation_refuses_other_shapes() -> None:
     logits, mask = random_batch()
     with pytest.raises(ValueError, match=r"expected logits \(B, 2, H, W\).*got \(4, 2, 6, 5\) and \(4, 6, 5\)"):

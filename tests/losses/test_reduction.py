@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -49,8 +50,13 @@ def gradients(loss: MultiTaskLoss, part: slice) -> tuple[torch.Tensor, torch.Ten
 WEIGHTS = {"cls": 0.3, "seg": 0.4, "rec": 0.4}
 
 
-def test_averaged_gradients_equal_those_of_one_process() -> None:
-    expected = gradients(MultiTaskLoss(WEIGHTS, num_markers=2), slice(None))
+@pytest.mark.parametrize(
+    ("options", "counted"),
+    [({}, [6, 3, 5]), ({"ignore_empty": False, "dice_over": "batch"}, [6, 4, 5])],
+    ids=["paper", "Dice over the batch"],
+)
+def test_averaged_gradients_equal_those_of_one_process(options: dict[str, Any], counted: list[int]) -> None:
+    expected = gradients(MultiTaskLoss(WEIGHTS, num_markers=2, **options), slice(None))
     seen: list[list[torch.Tensor]] = [[], []]
     for rank, part in enumerate(SHARES):
 
@@ -58,13 +64,15 @@ def test_averaged_gradients_equal_those_of_one_process() -> None:
             counts.append(count)
             return count, 1
 
-        gradients(MultiTaskLoss(WEIGHTS, num_markers=2, rank_sum=record), part)
+        gradients(MultiTaskLoss(WEIGHTS, num_markers=2, **options, rank_sum=record), part)
     totals = [first + second for first, second in zip(*seen, strict=True)]
-    assert [total.item() for total in totals] == [6, 3, 5]  # known labels, images with blood and mask, images
+    # known labels, images that take part in the segmentation, images; the sums of Dice are a pair
+    assert [total.item() for total in totals if total.ndim == 0] == counted
     results = []
     for part in SHARES:
         sums = iter(totals)
-        results.append(gradients(MultiTaskLoss(WEIGHTS, num_markers=2, rank_sum=lambda _, s=sums: (next(s), 2)), part))
+        loss = MultiTaskLoss(WEIGHTS, num_markers=2, **options, rank_sum=lambda _, s=sums: (next(s), 2))
+        results.append(gradients(loss, part))
     for first, second, whole in zip(*results, expected, strict=True):
         torch.testing.assert_close((first + second) / 2, whole)
 
