@@ -32,6 +32,7 @@ def paper_protocol(
     1. Test A (`test_hospitals_1_4`): `test_fraction` of the test hospital's slices, drawn at random. Its patients may
        also be in training: no covariate shift.
     2. The other slices of the training hospitals: `val_fraction` for validation, the rest for training, at random.
+       Validation shares patients with training too, so a best epoch chosen on it is chosen optimistically.
     3. Test B (`test_hospitals_5_11`): as many slices as test A with as many positives, drawn at random from all other
        hospitals: covariate shift, no shared patients.
 
