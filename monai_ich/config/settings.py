@@ -14,12 +14,10 @@ from typing import Any
 
 from monai.bundle.utils import ID_SEP_KEY
 
-from monai_ich.data import SEG_SLICES
-from monai_ich.losses import DICE_OVER
 from monai_ich.networks import SKIPS, SWIN_SIZES
 from monai_ich.networks.cnn_builders import PLAIN, UNET_ENCODERS
 from monai_ich.utils.errors import did_you_mean
-from monai_ich.utils.keys import MARKERS, Task, is_label
+from monai_ich.utils.keys import DICE_OVER, MARKERS, Task, is_label
 
 TASKS = tuple(task.value for task in Task)
 
@@ -187,7 +185,7 @@ SETTINGS: dict[str, Setting] = {
     "loss::weights": Setting(_WEIGHTS, _RESULT, "of the tasks; the paper's for the tasks"),
     "loss::ignore_empty": Setting(_SWITCH, _RESULT, "the segmentation loss leaves out annotated slices without blood (the paper's recipe)"),
     "loss::dice_over": Setting(_one_of(*DICE_OVER), _RESULT, "sums of the Dice loss: of each image (equation 2), or of all images of a step; with `batch` a network can learn that slices without blood have none"),
-    "train::seg_slices": Setting(_one_of(*SEG_SLICES), _RESULT, "segmentation only: train on all slices, or on those with blood in their mask (`masked`, the paper's recipe)"),
+    "train::seg_slices": Setting(_one_of("all", "masked"), _RESULT, "segmentation only: train on all slices, or on those with blood in their mask (`masked`, the paper's recipe)"),
     "batch_size": Setting(_COUNT, _RESULT, "slices in a step, over all processes"),
     "train::drop_last": Setting(_SWITCH, _RESULT, "leave out an epoch's last batch where it is smaller than the others"),
     "max_epochs": Setting(_COUNT, _RESULT, "epochs; may be raised when a run goes on", may_rise=True),

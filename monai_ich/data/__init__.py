@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
 """Floor 2: manifests (schema, reading, writing), splits (protocols), data sets and samplers."""
 
-from monai_ich.data.datasets import SEG_SLICES, SliceDataset
+from monai_ich.data.datasets import SliceDataset
 from monai_ich.data.manifest import (
     Manifest,
     UnsplitManifest,
@@ -28,7 +28,6 @@ from monai_ich.data.store import SliceStore
 
 __all__ = [
     "PROTOCOLS",
-    "SEG_SLICES",
     "Draw",
     "EpochSampler",
     "Manifest",

@@ -20,9 +20,6 @@ from monai_ich.utils.keys import Key
 
 logger = logging.getLogger(__name__)
 
-# Training a segmentation alone: on every slice, or on those with blood in their mask.
-SEG_SLICES = ("all", "masked")
-
 _TEXT_KEYS = (Key.KEY, Key.PATIENT_ID, Key.STUDY_ID, Key.HOSPITAL)
 
 

@@ -3,10 +3,9 @@
 
 from monai_ich.losses.multitask_loss import PAPER_WEIGHTS, MultiTaskLoss, paper_weights
 from monai_ich.losses.reduction import global_mean, global_ratio, sum_over_ranks
-from monai_ich.losses.task_losses import DICE_OVER, ClassificationLoss, ReconstructionLoss, SegmentationLoss
+from monai_ich.losses.task_losses import ClassificationLoss, ReconstructionLoss, SegmentationLoss
 
 __all__ = [
-    "DICE_OVER",
     "PAPER_WEIGHTS",
     "ClassificationLoss",
     "MultiTaskLoss",

@@ -13,8 +13,7 @@ from torch.nn import functional
 
 from monai_ich.losses.reduction import RankSum, global_mean, global_ratio, sum_over_ranks
 from monai_ich.utils.errors import ConfigurationError, did_you_mean
-
-DICE_OVER = ("image", "batch")
+from monai_ich.utils.keys import DICE_OVER
 
 
 class SegmentationLoss(nn.Module):

@@ -18,6 +18,10 @@ class Task(StrEnum):
     REC = "rec"
 
 
+# What the sums of the Dice loss run over: each image, as in the paper, or all images of a step.
+DICE_OVER = ("image", "batch")
+
+
 class Key(StrEnum):
     """Keys of a sample and of a batch."""
 
