@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from monai.bundle import run as run_bundle
+from support import from_root
 
 from monai_ich.bundle import predict_with_run
 from monai_ich.bundle.saved_runs import example_slice, open_config
@@ -43,11 +44,23 @@ def _placed(name: str, run: Path, settings: dict[str, Any]) -> Path:
     return run
 
 
+@pytest.fixture(scope="module")
+def run_with_former_skips(tiny_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run of two epochs, whose decoders got what the encoder's stages put out, as all did before."""
+    run = tmp_path_factory.mktemp("former") / "run"
+    with from_root():
+        run_bundle(
+            config_file=["bundles/mtl/train.json"],
+            **{**tiny_settings, "skips": "outputs", "max_epochs": 2, "run_dir": str(run)},
+        )
+    return run
+
+
 @pytest.fixture
-def former_run(tiny_run: Path, tiny_settings: dict[str, Any], tmp_path: Path) -> Path:
-    """A complete run of two epochs, with the configs of before: what was saved beside them is the same as today."""
+def former_run(run_with_former_skips: Path, tiny_settings: dict[str, Any], tmp_path: Path) -> Path:
+    """The run with the configs of before: what was saved beside them is the same as today."""
     run = tmp_path / "former"
-    shutil.copytree(tiny_run, run)
+    shutil.copytree(run_with_former_skips, run)
     (run / "mlflow.json").unlink()
     _placed("mtl", run, tiny_settings)
     config = json.loads((run / "train.json").read_text())
