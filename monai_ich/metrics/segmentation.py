@@ -60,8 +60,7 @@ def segmentation_metrics(
         Over all annotated slices:
 
         - `iou_all_slices`: pooled; a slice without blood counts by its false positives.
-        - `iou_per_image_all_slices`: the mean of the slices' IoUs; a slice without blood counts 1 if none is predicted
-          and 0 if any is.
+        - `iou_per_image_all_slices`: the mean of the slices' IoUs; without blood, 1 if none is predicted, else 0.
 
         Then `false_alarms`, the share of slices without blood in which any is predicted, and `n_annotated`. What is not
         defined is NaN.
