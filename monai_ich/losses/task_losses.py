@@ -25,9 +25,9 @@ class SegmentationLoss(nn.Module):
         L_{seg} = 0.4 L_{ce} + 0.6 L_{dice}
 
     with p the mask and q the probability; the cross entropy is the mean over an image's pixels. Dice is of one image
-    (unless `dice_over` says otherwise) and of the haematoma alone, without squares, as equation 2 is printed. (The public code of Swin-Unet, arXiv
-    2105.05537, squares p and q in the denominator, sums over the whole batch, and averages over all classes, the
-    background among them.)
+    (unless `dice_over` says otherwise) and of the haematoma alone, without squares, as equation 2 is printed. (The
+    public code of Swin-Unet, arXiv 2105.05537, squares p and q in the denominator, sums over the whole batch, and
+    averages over all classes, the background among them.)
     """
 
     def __init__(
