@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from monai_ich.data.samplers import Draw
 from monai_ich.data.store import SliceStore, numbers, plain_tensors
 from monai_ich.utils.errors import ConfigurationError, ManifestError
-from monai_ich.utils.keys import Key
+from monai_ich.utils.keys import Key, descriptions_among
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,10 @@ class SliceDataset(Dataset):
         self.dropped_rows = len(of_split) - len(kept)
         self.rows = kept.index.to_numpy(np.int64)
         self.labels = _labels(kept, self.markers)
-        self._texts = {key: kept[key].astype(str).to_numpy(dtype=object) for key in _TEXT_KEYS}
+        self._texts = {
+            key: kept[key].astype(str).to_numpy(dtype=object)
+            for key in [*_TEXT_KEYS, *descriptions_among(kept.columns)]
+        }
         self._random_parts = _separate_random_parts(augmentation)
 
     def __len__(self) -> int:
@@ -74,6 +77,8 @@ class SliceDataset(Dataset):
 
     def __getitem__(self, draw: int | Draw) -> dict[str, Any]:
         """One sample: image float32 (1,S,S), mask uint8 (1,S,S), has_mask, label, key, index and identifiers.
+
+        Attributes and `pair_id` are texts of the sample where the manifest has them.
 
         Raises:
             ImageReadError: naming the manifest's key, when a file that is not in the cache cannot be read.
@@ -92,7 +97,7 @@ class SliceDataset(Dataset):
             Key.HAS_MASK: self.slices.has_mask(row),
             Key.LABEL: int(label) if len(self.markers) == 1 else torch.from_numpy(label.copy()),
             Key.INDEX: index,
-            **{key: self._texts[key][index] for key in _TEXT_KEYS},
+            **{key: texts[index] for key, texts in self._texts.items()},
         }
 
     def _augment(self, pair: dict[str, torch.Tensor], seed: int | None) -> dict[str, torch.Tensor]:

@@ -36,8 +36,9 @@ class Manifest:
     """A manifest that passed every check.
 
     Attributes:
-        frame: one row a slice, in file order, index 0..n-1. Text columns are strings (empty string = not given), slices
-            are `Int64` (missing = a 2-D file), markers and labels are `float32` (0, 1, or NaN = unknown).
+        frame: one row a slice, in file order, index 0..n-1. Text columns and attributes are strings (empty string = not
+            given), slices are `Int64` (missing = a 2-D file), markers and labels are `float32` (0, 1, or NaN =
+            unknown).
         card: the JSON card, or None when there is none.
         path: the CSV file.
         dataset_dir: the folder that `image` and `mask` are relative to.
@@ -146,8 +147,8 @@ def write_manifest(
     fit the CSV, which `read_manifest` reports.
 
     Args:
-        frame: the schema's columns, in any order, and any `label_<name>` columns; empty cells may be missing values
-            or empty strings.
+        frame: the schema's columns, in any order, any `label_<name>` and `attribute_<name>` columns, and `pair_id`;
+            empty cells may be missing values or empty strings.
         csv_path: the CSV to write; folders are made.
         name: what the data set is called.
         description: what it is, in a sentence or two.

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from monai_ich.data.manifest_checks import COLUMNS, FIRST_DATA_ROW, ROWS_SHOWN, SLICE_COLUMNS, TEXT_COLUMNS
+from monai_ich.data.manifest_checks import COLUMNS, FIRST_DATA_ROW, ROWS_SHOWN, SLICE_COLUMNS, is_text
 from monai_ich.utils.errors import FaultList, ManifestError, did_you_mean
-from monai_ich.utils.keys import labels_among
+from monai_ich.utils.keys import descriptions_among, labels_among
 
 
 def text_frame(frame: pd.DataFrame) -> pd.DataFrame:
@@ -31,7 +31,7 @@ def typed_frame(cells: pd.DataFrame) -> pd.DataFrame:
     """Checked text cells as a typed frame (see `Manifest.frame`)."""
     columns: dict[str, Any] = {}
     for name in written_columns(cells):
-        if name in TEXT_COLUMNS:
+        if is_text(name):
             columns[name] = cells[name]
         elif name in SLICE_COLUMNS:
             columns[name] = pd.to_numeric(cells[name].where(cells[name] != "")).astype("Int64")
@@ -41,8 +41,8 @@ def typed_frame(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def written_columns(frame: pd.DataFrame) -> list[str]:
-    """A manifest's columns in their order: the schema's, then further labels in the frame's order."""
-    return list(dict.fromkeys([*COLUMNS, *labels_among(frame.columns)]))
+    """A manifest's columns in their order: the schema's, further labels, attributes, and the pairs where there are."""
+    return list(dict.fromkeys([*COLUMNS, *labels_among(frame.columns), *descriptions_among(frame.columns)]))
 
 
 def _text_cells(column: pd.Series) -> pd.Series:

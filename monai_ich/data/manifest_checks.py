@@ -12,7 +12,7 @@ import pandas as pd
 
 from monai_ich.data.manifest_labels import nowhere_known
 from monai_ich.utils.errors import FaultList, did_you_mean, shown
-from monai_ich.utils.keys import MARKERS, Split, is_label, labels_among, unknown_label
+from monai_ich.utils.keys import MARKERS, PAIR_ID, Split, is_attribute, is_label, labels_among, unknown_label
 
 TEXT_COLUMNS = ("key", "image", "mask", "patient_id", "study_id", "hospital", "split")
 REQUIRED_COLUMNS = ("key", "image", "patient_id", "study_id", "hospital")
@@ -54,14 +54,25 @@ def check_columns(columns: Sequence[str], faults: FaultList) -> None:
         )
         return
     missing = [name for name in COLUMNS if name not in columns]
-    unknown = [name for name in columns if name not in COLUMNS and not is_label(name)]
+    unknown = [name for name in columns if not _is_known(name)]
     for name in unknown:
-        hint = did_you_mean(name, missing) or " Remove it; notes belong in a table of their own."
+        hint = did_you_mean(name, missing) or (
+            " Remove it; notes belong in a table of their own, and what may go with a marker in attribute_<name>."
+        )
         faults.add(f"column {shown(name)} is not part of the schema.{hint}")
     for name in missing:
         faults.add(f"column {name!r} is missing; add it (its cells may be empty only where the schema says so)")
     for name in sorted({name for name in columns if list(columns).count(name) > 1}):
         faults.add(f"column {shown(name)} appears more than once; keep one")
+
+
+def is_text(name: str) -> bool:
+    """Whether a manifest's column holds text."""
+    return name in TEXT_COLUMNS or name == PAIR_ID or is_attribute(name)
+
+
+def _is_known(name: str) -> bool:
+    return name in COLUMNS or is_text(name) or is_label(name)
 
 
 def check_cells(frame: pd.DataFrame, faults: FaultList) -> None:
@@ -138,7 +149,7 @@ def _check_paths(frame: pd.DataFrame, faults: FaultList) -> None:
 
 def _check_texts(frame: pd.DataFrame, faults: FaultList) -> None:
     """Blanks and invisible characters: two cells that look the same would be two patients, or two hospitals."""
-    for name in (column for column in TEXT_COLUMNS if column in frame):
+    for name in filter(is_text, frame.columns):
         cells = frame[name]
         invisible = cells.str.contains(INVISIBLE, regex=True)
         if name not in ("image", "mask"):  # a file's name may end in a blank

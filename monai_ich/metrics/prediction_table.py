@@ -15,7 +15,7 @@ import torch
 from monai_ich.metrics.classification import classification_metrics, multilabel_metrics
 from monai_ich.metrics.segmentation import segmentation_counts, segmentation_metrics
 from monai_ich.utils.errors import MonaiIchError
-from monai_ich.utils.keys import Key, Task
+from monai_ich.utils.keys import Key, Task, descriptions_among
 from monai_ich.utils.probabilities import haematoma_mask, marker_probabilities
 
 IDENTITY_COLUMNS = ("index", "key", "patient_id", "study_id", "hospital")
@@ -29,7 +29,8 @@ class PredictionTable:
     """Predictions of a data set, and the truth beside them.
 
     Attributes:
-        frame: `index, key, patient_id, study_id, hospital`; `label_<marker>` (0, 1, missing = unknown) and
+        frame: `index, key, patient_id, study_id, hospital`; the manifest's `attribute_<name>` and `pair_id`, texts,
+            where it has them (empty = unknown); `label_<marker>` (0, 1, missing = unknown) and
             `probability_<marker>` of each marker, if there is a classifier; `seg_intersection, seg_union,
             seg_pred_area, seg_area, seg_pixels` in pixels and `has_mask`, if there is a segmentation (intersection,
             union and area are missing where nobody annotated; tables of version 0.1 have no `seg_pixels`). One row a
@@ -61,7 +62,8 @@ class PredictionTable:
             markers: the K names.
         """
         columns: dict[str, Any] = {"index": torch.as_tensor(batch[Key.INDEX]).tolist()}
-        columns |= {name: list(batch[name]) for name in IDENTITY_COLUMNS[1:]}
+        texts = [*IDENTITY_COLUMNS[1:], *descriptions_among(batch)]
+        columns |= {name: list(batch[name]) for name in texts}
         if Task.CLS in output:
             columns |= _classification_columns(output[Task.CLS], batch[Key.LABEL], markers)
         if Task.SEG in output:
@@ -87,8 +89,10 @@ class PredictionTable:
         """
         names = list(pd.read_csv(path, nrows=0).columns)
         # probabilities are read as text first: numpy parses them exactly, pandas' fast parser may miss the last bit
-        text = [*IDENTITY_COLUMNS[1:], *(name for name in names if name.startswith(PROBABILITY))]
+        described = descriptions_among(names)
+        text = [*IDENTITY_COLUMNS[1:], *described, *(name for name in names if name.startswith(PROBABILITY))]
         frame = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+        frame[described] = frame[described].fillna("")
         missing = [name for name in IDENTITY_COLUMNS if name not in frame]
         if missing:
             raise MonaiIchError(f"{path} is not a table of predictions: it has no column {', '.join(missing)}")

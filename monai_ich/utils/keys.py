@@ -34,6 +34,7 @@ class Key(StrEnum):
     PATIENT_ID = "patient_id"
     STUDY_ID = "study_id"
     HOSPITAL = "hospital"
+    GROUP = "group"  # int64 scalar, number of the sample's group (marker x attributes), -1 where it is unknown
 
 
 class Split(StrEnum):
@@ -82,6 +83,42 @@ def labels_among(columns: Iterable[str]) -> list[str]:
     """
     held = dict.fromkeys(filter(is_label, columns))
     return [*(name for name in MARKERS if name in held), *(name for name in held if name not in MARKERS)]
+
+
+ATTRIBUTE = "attribute_"
+
+# Optional: the two slices of a counterfactual pair, which differ in one attribute alone, share it.
+PAIR_ID = "pair_id"
+
+
+def is_attribute(name: str) -> bool:
+    """Whether a column may hold an attribute, `attribute_<name>` in lower case: text, empty where it is unknown.
+
+    An attribute is what may go with a marker without being one: the scanner, the kernel, the clot's volume.
+
+    >>> is_attribute("attribute_kernel"), is_attribute("kernel")
+    (True, False)
+    """
+    return re.fullmatch(ATTRIBUTE + r"[a-z0-9_]+", name) is not None
+
+
+def attributes_among(columns: Iterable[str]) -> list[str]:
+    """The attribute columns of a table, as they stand.
+
+    >>> attributes_among(["key", "attribute_kernel", "hypodensity"])
+    ['attribute_kernel']
+    """
+    return list(dict.fromkeys(filter(is_attribute, columns)))
+
+
+def descriptions_among(columns: Iterable[str]) -> list[str]:
+    """The optional text columns of a table that describe its slices: attributes, then `pair_id`.
+
+    >>> descriptions_among(["key", "pair_id", "attribute_kernel"])
+    ['attribute_kernel', 'pair_id']
+    """
+    columns = list(columns)
+    return [*attributes_among(columns), *([PAIR_ID] if PAIR_ID in columns else [])]
 
 
 def haemorrhage_labels(columns: Iterable[str]) -> list[str]:

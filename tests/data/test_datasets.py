@@ -55,6 +55,13 @@ def test_a_batch_keeps_the_contract(make: Callable[..., SliceDataset]) -> None:
     assert int(batch["has_mask"].sum()) == 6
 
 
+def test_attributes_and_pairs_are_texts_of_a_sample(frame: pd.DataFrame, make: Callable[..., SliceDataset]) -> None:
+    table = frame.assign(attribute_kernel=["", *["soft"] * 7], pair_id="p1")
+    batch = next(iter(DataLoader(make(table), batch_size=8)))
+    assert batch["attribute_kernel"] == ["", *["soft"] * 7]
+    assert batch["pair_id"] == ["p1"] * 8
+
+
 def test_several_markers_and_none(frame: pd.DataFrame, make: Callable[..., SliceDataset]) -> None:
     table = frame.assign(blend_sign=[1.0, 0.0] + [np.nan] * 6)
     batch = next(iter(DataLoader(make(table, markers=("hypodensity", "blend_sign")), batch_size=8)))

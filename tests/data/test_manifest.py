@@ -116,3 +116,20 @@ def test_the_example_of_the_readme_fits_the_schema(tmp_path: Path) -> None:
     assert frame["mask_slice"].tolist() == [12, pd.NA]
     for column in COLUMNS:
         assert f"`{column}`" in readme
+
+
+def test_attributes_and_pairs_are_texts_behind_the_schema(tmp_path: Path) -> None:
+    frame = table().assign(
+        pair_id=[f"p{i // 2}" for i in range(8)], attribute_slice_mm=["5", "05.0", "", "NA", *"1234"]
+    )
+    path = make(tmp_path, frame)
+    header = path.read_text().splitlines()[0].split(",")
+    assert header[-2:] == ["attribute_slice_mm", "pair_id"]
+    read = read_manifest(path).frame
+    assert read["attribute_slice_mm"].tolist() == ["5", "05.0", "", "NA", *"1234"], "no text is taken for a number"
+    assert read["pair_id"].tolist() == frame["pair_id"].tolist()
+    blank = table().assign(attribute_kernel=["soft ", *["soft"] * 7])
+    with pytest.raises(ManifestError, match="row 2: attribute_kernel is 'soft '; expected text without blanks"):
+        make(tmp_path, blank)
+    with pytest.raises(ManifestError, match=r"column 'Kernel' is not part of the schema.*attribute_<name>"):
+        make(tmp_path, table().assign(Kernel="soft"))

@@ -99,6 +99,15 @@ def test_a_table_of_before_without_the_slices_sizes_is_read(tmp_path: Path) -> N
     assert then == now
 
 
+def test_attributes_and_pairs_go_through_a_csv_as_texts(tmp_path: Path) -> None:
+    target, output = batch([0, 1, 2, 3, 4, 5])
+    described = {"attribute_kernel": ["1.0", "NA", "", "soft", "soft", "soft"], "pair_id": ["a", "a", "", "", "", ""]}
+    predictions = PredictionTable.from_batch(target | described, output, ["hypodensity"])
+    again = PredictionTable.from_csv(predictions.to_csv(tmp_path / "described.csv"))
+    pd.testing.assert_frame_equal(again.frame, predictions.frame, check_exact=True)
+    assert {name: again.frame[name].tolist() for name in described} == described
+
+
 def test_several_markers() -> None:
     target, output = batch(list(range(6)))
     nan = math.nan
