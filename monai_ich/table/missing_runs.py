@@ -43,7 +43,8 @@ def blank_records(runs: Sequence[PlannedRun], recipe: str) -> dict[str, RunRecor
     path = Path(setting_of(config, "manifest"))
     ensure_phantom(path.as_posix(), setting_of(config, "phantom"))
     sha256 = setting_of(config, "data::manifest").sha256
-    settings = {key: value for key, value in runs[0].overrides.items() if key not in PLACES}
+    own = {*PLACES, *runs[0].row.settings}
+    settings = {key: value for key, value in runs[0].overrides.items() if key not in own}
     return {run.name: RunRecord(run.row.name, run.seed, path.name, sha256, recipe, settings) for run in runs}
 
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,12 @@ PLACES = names_where(lambda setting: setting.role is not Role.RESULT)
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row: its name in the table, its folder's name, and the config files that make it."""
+    """A row: its name in the table, its folder's name, its config files, and its settings on top of them."""
 
     name: str
     slug: str
     files: tuple[Path, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,11 +205,16 @@ def plan_runs(
     for seed in range(seeds):
         for row in rows:
             files = (*row.files, *(row.files[0].parent / name for name in RECIPES[recipe]))
-            run_dir = output_dir / RUNS_FOLDER / row.slug / f"seed{seed}"
-            overrides = {**common, "seed": seed, "run_dir": run_dir.as_posix()}
+            run_dir = run_folder(output_dir, row, seed)
+            overrides = {**common, **row.settings, "seed": seed, "run_dir": run_dir.as_posix()}
             runs.append(PlannedRun(row, seed, run_dir, files, overrides, merged_config(files, overrides)))
     _check_configs(runs[: len(rows)])
     return runs
+
+
+def run_folder(output_dir: Path, row: TableRow, seed: int) -> Path:
+    """Where a run of a table is kept."""
+    return output_dir / RUNS_FOLDER / row.slug / f"seed{seed}"
 
 
 def experiment_name(output_dir: Path) -> str:

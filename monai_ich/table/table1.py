@@ -14,6 +14,7 @@ from monai_ich.config import name_of_row
 from monai_ich.table.missing_runs import blank_records, fetch_finished, print_plan, refuse_other_settings, train_missing
 from monai_ich.table.plan import (
     PlannedRun,
+    TableRow,
     choose_rows,
     experiment_name,
     find_rows,
@@ -81,7 +82,8 @@ def make_table(request: TableRequest, trainer: Trainer = train_in_subprocess) ->
     planned: list[PlannedRun] = []
     if request.train:
         try:
-            planned, failures = _train(request, trainer)
+            rows = choose_rows(find_rows(request.bundle), request.rows)
+            planned, failures = train_rows(rows, request, trainer)
         except KeyboardInterrupt:
             console.print(
                 "\nInterrupted. What is complete is kept, and a run in progress up to its last epoch. Give the same "
@@ -99,9 +101,17 @@ def make_table(request: TableRequest, trainer: Trainer = train_in_subprocess) ->
     return 1 if failures else 0
 
 
-def _train(request: TableRequest, trainer: Trainer) -> tuple[list[PlannedRun], dict[str, str]]:
-    """All runs of the request, and what failed."""
-    rows = choose_rows(find_rows(request.bundle), request.rows)
+def train_rows(
+    rows: Sequence[TableRow], request: TableRequest, trainer: Trainer
+) -> tuple[list[PlannedRun], dict[str, str]]:
+    """Trains what is missing of some rows under a request; returns all their runs, and what failed by the run's name.
+
+    Raises:
+        ConfigurationError: settings or references that do not exist.
+        ManifestError: the manifest cannot be used.
+        ComparisonError: runs of other data or settings are in the folder.
+        KeyboardInterrupt: it was interrupted; what is complete is kept.
+    """
     settings = parse_settings(request.settings)
     runs = plan_runs(rows, request.seeds, request.output_dir, request.recipe, request.manifest, settings)
     _check_analysis(request.analysis, runs)
