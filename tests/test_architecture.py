@@ -32,6 +32,7 @@ FLOORS = {
     "export": 5,
     "audit": 5,
     "gradcam": 5,
+    "spurious": 6,
     "cli": 7,
     "__main__": 8,
 }

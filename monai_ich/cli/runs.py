@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Commands about runs: predict, gradcam, table, export."""
+"""Commands about runs: predict, gradcam, table, spurious, export."""
 
 from __future__ import annotations
 
@@ -95,6 +95,45 @@ def table(
     analysis = Analysis(reference, seg_reference, marker, resamples)
     request = TableRequest(output_dir, rows or (), seeds, bundle, manifest, recipe, settings or (), analysis, train)
     raise typer.Exit(make_table(request))
+
+
+@cli.command()
+def spurious(
+    output_dir: Annotated[Path, typer.Option(help="Folder of the benchmark's runs.")] = Path("tables/spurious"),
+    page_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the page, its CSV and figures.", show_default="the output folder")
+    ] = None,
+    nuisances: Annotated[
+        list[str] | None,
+        typer.Option("--nuisance", help="What goes with the marker; repeat.", show_default="all of the declaration"),
+    ] = None,
+    dials: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--dial",
+            min=-1,
+            max=1,
+            help="How strongly, in training; repeat.",
+            show_default="all of the declaration",
+        ),
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="A method by its name; repeat.", show_default="all of the declaration"),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each method and dial: seeds 0, 1, ...")] = 3,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of patients.")] = 2000,
+    declaration: Annotated[Path, typer.Option(help="What is compared: a JSON file.")] = Path(
+        "bundles/mtl/benchmarks/spurious.json"
+    ),
+    train: Annotated[bool, typer.Option(help="--no-train: only the page, from saved predictions.")] = True,
+) -> None:
+    """Measure on the phantom whether classifiers use the marker or what goes with it: dials x methods, resumable."""
+    from monai_ich.spurious.benchmark_command import BenchmarkRequest, run_benchmark
+
+    chosen = nuisances or (), dials or (), methods or ()
+    request = BenchmarkRequest(declaration, output_dir, page_dir, *chosen, seeds, resamples, train)
+    raise typer.Exit(run_benchmark(request))
 
 
 @cli.command()

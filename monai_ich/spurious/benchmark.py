@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from monai_ich.config import name_of_row
+from monai_ich.metrics.attributes import Attribute, parse_attribute
 from monai_ich.phantom import SpuriousDials
 from monai_ich.table.plan import BASE_CONFIG, TableRow
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
-from monai_ich.utils.keys import is_attribute
 
 _PARTS = ("description", "nuisances", "dials", "methods", "reference", "settings", "phantom")
 
@@ -24,13 +24,13 @@ class Nuisance:
 
     Attributes:
         dial: the phantom's dial of it, a field of `SpuriousDials`.
-        attribute: the manifest's column.
-        present: the attribute's value where the nuisance is there.
+        attribute: the manifest's column, and which of its values count as "with".
+        phantom: fields of `PhantomSpec` that it needs, such as its counterfactual pairs.
     """
 
     dial: str
-    attribute: str
-    present: str
+    attribute: Attribute
+    phantom: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Benchmark:
 
     Attributes:
         path: the file that declares it.
+        description: what is compared, in a sentence or two.
         nuisances: by the name of their dial.
         dials: strengths of the correlation in training, -1 to 1.
         methods: a row each, with its overlays and settings.
@@ -61,6 +62,7 @@ class Benchmark:
     """
 
     path: Path
+    description: str
     nuisances: Mapping[str, Nuisance]
     dials: tuple[float, ...]
     methods: tuple[TableRow, ...]
@@ -133,6 +135,7 @@ def read_benchmark(path: Path) -> Benchmark:
     faults.raise_if_any(ConfigurationError)
     return Benchmark(
         path,
+        declared["description"],
         nuisances,
         tuple(map(float, declared["dials"])),
         tuple(methods),
@@ -165,13 +168,18 @@ def _nuisance(name: str, entry: Any, faults: FaultList) -> Nuisance:
     known = [field.name for field in fields(SpuriousDials)]
     if name not in known:
         faults.add(f"nuisance {name!r}: expected a dial of the phantom, {', '.join(known)}.{did_you_mean(name, known)}")
-    entry = entry if isinstance(entry, dict) else {}
-    attribute, present = entry.get("attribute"), entry.get("present")
-    if set(entry) != {"attribute", "present"} or not isinstance(present, str) or not is_attribute(str(attribute)):
-        faults.add(
-            f"nuisance {name!r}: expected {{'attribute': 'attribute_<name>', 'present': '<value>'}}, got {entry}"
-        )
-    return Nuisance(name, str(attribute), str(present))
+    text, phantom = (entry.get("attribute"), entry.get("phantom")) if isinstance(entry, dict) else (None, None)
+    attribute = Attribute(name)
+    if not isinstance(text, str) or not isinstance(phantom, dict) or set(entry) != {"attribute", "phantom"}:
+        faults.add(f"nuisance {name!r}: expected {{'attribute': '<name>=<value>', 'phantom': {{...}}}}, got {entry!r}")
+    else:
+        try:
+            attribute = parse_attribute(text)
+        except ConfigurationError as error:
+            faults.add(f"nuisance {name!r}: {error}")
+    if isinstance(text, str) and not attribute.value_with:
+        faults.add(f'nuisance {name!r}: {text!r} does not say what counts as "with"; write <name>=<value>')
+    return Nuisance(name, attribute, phantom if isinstance(phantom, dict) else {})
 
 
 def _method(name: str, entry: Any, base: Path, faults: FaultList) -> TableRow:

@@ -34,12 +34,20 @@ def phantom_fields(benchmark: Benchmark, condition: Condition) -> dict[str, Any]
     In the training hospitals the condition's dial is turned and all others are 0. In the new hospitals all are 0.
     """
     off = dict.fromkeys(asdict(SpuriousDials()), 0.0)
-    nuisance = condition.nuisance.dial
+    nuisance = condition.nuisance
     return {
         **benchmark.phantom,
-        "spurious": {**off, nuisance: condition.dial},
+        **nuisance.phantom,
+        "spurious": {**off, nuisance.dial: condition.dial},
         "spurious_new": off,
     }
+
+
+def group_settings(condition: Condition) -> dict[str, Any]:
+    """The settings that make groups of marker and nuisance."""
+    attribute = condition.nuisance.attribute
+    bins = {"data::attribute_bins": {attribute.name: list(attribute.limits)}} if attribute.limits else {}
+    return {"data::attributes": [attribute.name], **bins}
 
 
 def condition_request(benchmark: Benchmark, condition: Condition, output_dir: Path, seeds: int) -> TableRequest:
@@ -50,7 +58,9 @@ def condition_request(benchmark: Benchmark, condition: Condition, output_dir: Pa
         seeds=seeds,
         bundle=benchmark.bundle,
         manifest=condition_manifest(condition),
-        settings=[f"{name}={value!r}" for name, value in {**benchmark.settings, **fields}.items()],
+        settings=[
+            f"{name}={value!r}" for name, value in {**benchmark.settings, **group_settings(condition), **fields}.items()
+        ],
     )
 
 

@@ -49,7 +49,7 @@ def footer_lines(result: TableResult) -> list[str]:
     first = result.records[0]
     settings = ", ".join(f"{key}={value}" for key, value in first.settings.items())
     commits = sorted({commit for record in result.records for commit in record.commits})
-    machines = sorted({_machine_text(record.machine) for record in result.records if record.machine})
+    machines = sorted({machine_text(record.machine) for record in result.records if record.machine})
     minutes = {row: sum(r.seconds for r in result.records if r.row == row) / 60 for row in result.rows}
     return [
         f"manifest {first.manifest}, sha256 {first.manifest_sha256}",
@@ -62,7 +62,8 @@ def footer_lines(result: TableResult) -> list[str]:
     ]
 
 
-def _machine_text(machine: Mapping[str, str]) -> str:
+def machine_text(machine: Mapping[str, str]) -> str:
+    """A machine (see `RunRecord`) in words."""
     return ", ".join(f"Python {text}" if key == "python" else text for key, text in machine.items())
 
 
