@@ -152,9 +152,13 @@ def _check_pairs(frame: pd.DataFrame, faults: FaultList) -> None:
         add_row_faults(
             faults,
             differs.reindex(frame.index, fill_value=False),
-            lambda i, name=name: f"{name} differs between the two slices of pair_id {shown(ids.iloc[i])}",
+            _unlike(name, ids),
             "the two slices of a pair show one head and differ in one attribute alone",
         )
+
+
+def _unlike(name: str, ids: pd.Series) -> Callable[[int], str]:
+    return lambda position: f"{name} differs between the two slices of pair_id {shown(ids.iloc[position])}"
 
 
 def _check_paths(frame: pd.DataFrame, faults: FaultList) -> None:
