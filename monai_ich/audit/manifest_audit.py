@@ -33,7 +33,7 @@ from monai_ich.visualize import panel_figure
 EXIT_CLEAN, EXIT_WARNINGS, EXIT_FATAL = 0, 1, 2
 PICTURE_SIDE = 256
 CHARTED_HOSPITALS = 30
-PIXEL_CHECKS = ("headers", "files", "near-identical slices", "canary", "masks")
+PIXEL_CHECKS = ("headers", "files", "background", "near-identical slices", "canary", "masks")
 
 _STYLES = {
     Severity.PASSED: "green",
@@ -49,7 +49,7 @@ class AuditRequest:
 
     Attributes:
         manifest: the CSV.
-        marker: that balance, headers and power are looked at for.
+        marker: that balance, headers, background and power are looked at for.
         dataset_dir: folder of the images; None: the card's.
         pixels: read headers and images too, not the table alone.
         pictures: put slices into the HTML page.
@@ -131,7 +131,7 @@ def _report(request: AuditRequest, manifest: Manifest, findings: list[Finding]) 
         figures[f"Share of {marker} slices"] = balance_figure(shares, marker)
     if request.pixels:
         findings += header_findings(frame, manifest.dataset_dir, marker, request.workers)
-        seen = pixel_findings(manifest, protocol, request.cache_dir, request.workers)
+        seen = pixel_findings(manifest, protocol, marker, request.cache_dir, request.workers)
         findings += seen.findings
         if request.pictures:
             figures |= _pictures(manifest, seen)

@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""The part of an audit that decodes every slice once: near-identical slices, the canary, masks."""
+"""The part of an audit that decodes every slice once: the background, near-identical slices, the canary, masks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from monai.transforms import Compose
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from monai_ich.audit.background_check import background_findings
 from monai_ich.audit.canary_check import canary_findings
 from monai_ich.audit.copies_check import copy_findings
 from monai_ich.audit.findings import Finding, Severity
 from monai_ich.audit.mask_check import mask_findings
-from monai_ich.audit.slice_features import FEATURES, THUMBNAIL_SIDE, PixelCount, SliceFeaturesd
+from monai_ich.audit.slice_features import FEATURES, THUMBNAIL_SIDE, BackgroundMeasure, PixelCount, SliceFeaturesd
 from monai_ich.audit.slice_similarity import FEWEST_CONTENT_SHARE
 from monai_ich.data import Manifest, SliceStore
 from monai_ich.transforms import LoadSlicesd
@@ -37,12 +38,14 @@ class Pixels:
         readable: bool (n,).
         fingerprints: uint64 (n, 4).
         counts: int32 (n, PixelCount).
+        background: float32 (n, BackgroundMeasure).
     """
 
     store: SliceStore
     readable: np.ndarray
     fingerprints: np.ndarray
     counts: np.ndarray
+    background: np.ndarray
 
     def thumbnails(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """uint8 (len(rows), 64, 64)."""
@@ -58,14 +61,16 @@ class PixelFindings:
     masks: list[int]
 
 
-def pixel_findings(manifest: Manifest, protocol: str, cache_dir: Path | None, workers: int | None) -> PixelFindings:
-    """Reads every slice and judges pairs, identities and masks."""
+def pixel_findings(
+    manifest: Manifest, protocol: str, marker: str, cache_dir: Path | None, workers: int | None
+) -> PixelFindings:
+    """Reads every slice and judges the background, pairs, identities and masks."""
     pixels, unreadable = _read(manifest, cache_dir, workers)
     frame = manifest.frame
     enough = pixels.counts[:, PixelCount.CONTENT] >= FEWEST_CONTENT_SHARE * THUMBNAIL_SIDE**2
     rows = np.flatnonzero(pixels.readable & enough)
     pairs, copies = copy_findings(manifest, rows, pixels, protocol, cache_dir, workers)
-    findings = [*unreadable, *copies]
+    findings = [*unreadable, *background_findings(frame, pixels.readable, pixels.background, marker), *copies]
     findings += canary_findings(frame, pixels.readable, pixels.thumbnails, persons(frame, pairs), protocol)
     masks, wrong = mask_findings(frame, pixels.readable, pixels.counts)
     across = frame["split"].to_numpy()[pairs]
@@ -94,13 +99,18 @@ def _read(manifest: Manifest, cache_dir: Path | None, workers: int | None) -> tu
         console.print(str(error), markup=False, soft_wrap=True)
     rows = len(manifest.frame)
     pixels = Pixels(
-        store, np.zeros(rows, bool), np.zeros((rows, 4), np.uint64), np.zeros((rows, len(PixelCount)), np.int32)
+        store,
+        np.zeros(rows, bool),
+        np.zeros((rows, 4), np.uint64),
+        np.zeros((rows, len(PixelCount)), np.int32),
+        np.zeros((rows, len(BackgroundMeasure)), np.float32),
     )
     for of_study, arrays in store.studies():
         if arrays is not None:
             pixels.readable[of_study] = True
             pixels.fingerprints[of_study] = arrays["fingerprint"]
             pixels.counts[of_study] = arrays["pixel_counts"]
+            pixels.background[of_study] = arrays["background"]
     return pixels, [_unreadable(manifest.frame, pixels.readable)]
 
 

@@ -13,7 +13,7 @@ from scipy import fft, ndimage
 
 from monai_ich.transforms.intensity import HUWindowd
 from monai_ich.transforms.resizing import FitSquared
-from monai_ich.utils.keys import Key
+from monai_ich.utils.keys import BRAIN_WINDOW_HU, Key
 
 THUMBNAIL_SIDE = 64
 PICTURE_SIDE = 128
@@ -22,7 +22,10 @@ FINGERPRINT_WORDS = FREQUENCIES**2 // 64
 TISSUE_HU = -300.0  # between air and fat
 COARSE_SIDE = 128  # the head is found on a grid of about this many pixels a side
 
-FEATURES = ("fingerprint", "thumbnail", "pixel_counts")
+VISIBLE_BRIGHTNESS = 0.1  # of the brain window's 0..1: brighter than air, fat and noise
+HEAD_MARGIN = 2  # coarse pixels around the head that count as neither: hair, ears, blur
+
+FEATURES = ("fingerprint", "thumbnail", "pixel_counts", "background")
 PICTURES = ("picture",)
 
 
@@ -33,6 +36,16 @@ class PixelCount(IntEnum):
     MASK_COARSE = 1  # haematoma, on the coarse grid, where a coarse pixel with any haematoma counts
     MASK_OUTSIDE = 2  # of those, outside the head
     CONTENT = 3  # of the thumbnail, neither black nor white in the brain window
+
+
+class BackgroundMeasure(IntEnum):
+    """Columns of `background`, of what the brain window shows on the coarse grid."""
+
+    AREA = 0  # visible outside the head, as a share of the slice
+    OBJECTS = 1  # connected visible regions outside the head
+    MEAN = 2  # brightness outside the head, 0..1
+    SPREAD = 3  # its standard deviation
+    APART = 4  # visible pixels that are not of the largest visible region, as a share of the slice
 
 
 class SlicePictured(Transform):
@@ -55,11 +68,12 @@ class SlicePictured(Transform):
 
 
 class SliceFeaturesd(Transform):
-    """Replaces image (N,H,W) in HU and mask (N,H,W) by three arrays of N entries.
+    """Replaces image (N,H,W) in HU and mask (N,H,W) by four arrays of N entries.
 
     - `thumbnail` uint8 (N,64,64): a picture (`SlicePictured`) of 64 pixels a side.
     - `fingerprint` uint64 (N,4): a perceptual hash (`fingerprints`).
     - `pixel_counts` int32 (N,4): see `PixelCount`.
+    - `background` float32 (N,5): see `BackgroundMeasure`.
     """
 
     def __init__(self) -> None:
@@ -76,7 +90,13 @@ class SliceFeaturesd(Transform):
             blood, head = _blocks(mask[index], np.max) > 0, head_region(hu[index])
             counts[index, PixelCount.MASK_COARSE] = blood.sum()
             counts[index, PixelCount.MASK_OUTSIDE] = (blood & ~head).sum()
-        return {"fingerprint": fingerprints(thumbnails), "thumbnail": thumbnails, "pixel_counts": counts}
+        background = np.array([background_measures(pixels) for pixels in hu], np.float32)
+        return {
+            "fingerprint": fingerprints(thumbnails),
+            "thumbnail": thumbnails,
+            "pixel_counts": counts,
+            "background": background.reshape(len(hu), len(BackgroundMeasure)),
+        }
 
 
 def content(thumbnails: np.ndarray) -> np.ndarray:
@@ -119,6 +139,30 @@ def head_region(hu: np.ndarray) -> np.ndarray:
         return tissue
     largest = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
     return ndimage.binary_dilation(ndimage.binary_fill_holes(largest))
+
+
+def background_measures(hu: np.ndarray) -> list[float]:
+    """What lies outside the head, in numbers; in the order of `BackgroundMeasure`.
+
+    A network sees the slice through the brain window, so that what is darker than 0 HU is black to it, and here.
+
+    Args:
+        hu: (H,W).
+    """
+    low, high = np.array([-0.5, 0.5]) * BRAIN_WINDOW_HU[1] + BRAIN_WINDOW_HU[0]
+    brightness = np.clip((_blocks(hu, np.mean) - low) / (high - low), 0, 1)
+    visible = brightness > VISIBLE_BRIGHTNESS
+    outside = ~ndimage.binary_dilation(head_region(hu), iterations=HEAD_MARGIN - 1)  # it is grown by one already
+    around = brightness[outside] if outside.any() else np.zeros(1)
+    regions, _ = ndimage.label(visible)
+    sizes = np.bincount(regions.ravel())[1:]
+    return [
+        float((visible & outside).mean()),
+        float(ndimage.label(visible & outside)[1]),
+        float(around.mean()),
+        float(around.std()),
+        float(sizes.sum() - sizes.max(initial=0)) / visible.size,
+    ]
 
 
 def _blocks(pixels: np.ndarray, reduce: Any) -> np.ndarray:

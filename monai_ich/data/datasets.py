@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from monai_ich.data.samplers import Draw
 from monai_ich.data.store import SliceStore, numbers, plain_tensors
 from monai_ich.utils.errors import ConfigurationError, ManifestError
-from monai_ich.utils.keys import Key, descriptions_among
+from monai_ich.utils.keys import ANY_HAEMORRHAGE, Key, descriptions_among, haemorrhage_labels
 
 logger = logging.getLogger(__name__)
 
@@ -70,13 +70,14 @@ class SliceDataset(Dataset):
             key: kept[key].astype(str).to_numpy(dtype=object)
             for key in [*_TEXT_KEYS, *descriptions_among(kept.columns)]
         }
+        self._blood_by_label = _blood_by_label(kept)
         self._random_parts = _separate_random_parts(augmentation)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, draw: int | Draw) -> dict[str, Any]:
-        """One sample: image float32 (1,S,S), mask uint8 (1,S,S), has_mask, label, key, index and identifiers.
+        """One sample: image float32 (1,S,S), mask uint8 (1,S,S), has_mask, has_blood, label, key, index, identifiers.
 
         Attributes and `pair_id` are texts of the sample where the manifest has them.
 
@@ -88,6 +89,7 @@ class SliceDataset(Dataset):
         index = range(len(self))[index]
         row = int(self.rows[index])
         pair = {key: torch.from_numpy(np.array(array))[None] for key, array in self.slices[row].items()}
+        blood = self._blood(index, row, pair[Key.MASK])
         if self.augmentation is not None:
             pair = self._augment(pair, seed)
         label = self.labels[index]
@@ -95,10 +97,18 @@ class SliceDataset(Dataset):
             Key.IMAGE: pair[Key.IMAGE],
             Key.MASK: pair[Key.MASK],
             Key.HAS_MASK: self.slices.has_mask(row),
+            Key.HAS_BLOOD: blood,
             Key.LABEL: int(label) if len(self.markers) == 1 else torch.from_numpy(label.copy()),
             Key.INDEX: index,
             **{key: texts[index] for key, texts in self._texts.items()},
         }
+
+    def _blood(self, index: int, row: int, mask: torch.Tensor) -> int:
+        """1, 0 or -1, see `Key.HAS_BLOOD`; a marker shows blood even where a mask leaves it out."""
+        by_label = int(self._blood_by_label[index])
+        if by_label == 1 or not self.slices.has_mask(row):
+            return by_label
+        return int(mask.any())
 
     def _augment(self, pair: dict[str, torch.Tensor], seed: int | None) -> dict[str, torch.Tensor]:
         if seed is None:
@@ -154,6 +164,13 @@ def _labels(frame: pd.DataFrame, markers: tuple[str, ...]) -> np.ndarray:
         return numbers(frame[markers[0]]).to_numpy().astype(np.int64)
     columns = [numbers(frame[marker]).to_numpy(np.float32) for marker in markers]
     return np.stack(columns, axis=1) if columns else np.zeros((len(frame), 0), np.float32)
+
+
+def _blood_by_label(frame: pd.DataFrame) -> np.ndarray:
+    """int64 (n,): 1 where a label says that the slice shows blood, 0 where it says that there is none, else -1."""
+    signs = frame[haemorrhage_labels(frame.columns)].apply(numbers)
+    none = (signs.filter([ANY_HAEMORRHAGE]) == 0).any(axis=1)
+    return np.select([(signs == 1).any(axis=1), none], [1, 0], -1)
 
 
 def _separate_random_parts(augmentation: Any) -> list[Randomizable]:

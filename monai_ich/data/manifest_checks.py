@@ -89,6 +89,7 @@ def check_cells(frame: pd.DataFrame, faults: FaultList) -> None:
     _check_numbers(frame, faults)
     _check_paths(frame, faults)
     _check_splits(frame, faults)
+    _check_pairs(frame, faults)
 
 
 def _empty(name: str) -> Callable[[int], str]:
@@ -130,6 +131,34 @@ def _check_numbers(frame: pd.DataFrame, faults: FaultList) -> None:
     for name in labels_among(frame.columns):
         cells = frame[name]
         add_row_faults(faults, ~cells.isin(["", "0", "1"]), _expected(name, cells, "0, 1, or empty for unknown"))
+
+
+def _check_pairs(frame: pd.DataFrame, faults: FaultList) -> None:
+    """The two slices of a counterfactual pair are one head: of one patient and split, and with the same labels."""
+    if PAIR_ID not in frame:
+        return
+    ids = frame[PAIR_ID]
+    sizes = ids.map(ids.value_counts())
+    add_row_faults(
+        faults,
+        (ids != "") & (sizes != 2),
+        lambda i: f"pair_id {shown(ids.iloc[i])} is of {sizes.iloc[i]} slices; expected 2",
+        "give both slices of a pair one pair_id that no other slice has, or leave it empty",
+    )
+    shared = [name for name in ("patient_id", "split", *labels_among(frame.columns)) if name in frame]
+    pairs = frame[(ids != "") & (sizes == 2)]
+    for name in shared:
+        differs = pairs.groupby(PAIR_ID)[name].transform(lambda cells: len(set(cells)) > 1).astype(bool)
+        add_row_faults(
+            faults,
+            differs.reindex(frame.index, fill_value=False),
+            _unlike(name, ids),
+            "the two slices of a pair show one head and differ in one attribute alone",
+        )
+
+
+def _unlike(name: str, ids: pd.Series) -> Callable[[int], str]:
+    return lambda position: f"{name} differs between the two slices of pair_id {shown(ids.iloc[position])}"
 
 
 def _check_paths(frame: pd.DataFrame, faults: FaultList) -> None:

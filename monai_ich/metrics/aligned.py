@@ -11,7 +11,7 @@ import pandas as pd
 
 from monai_ich.metrics.prediction_table import LABEL, PROBABILITY, PredictionTable
 from monai_ich.utils.errors import ComparisonError, FaultList
-from monai_ich.utils.keys import Key
+from monai_ich.utils.keys import Key, descriptions_among
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,10 @@ class AlignedPredictions:
         patient_of_blood: (M,) patient ids of the annotated slices with blood.
         intersections: {row: (S, M)} pixels predicted and true.
         unions: {row: (S, M)} pixels predicted or true.
+        descriptions: (N rows) of the slices whose marker is known: `key`, `patient_id`, `hospital`, and the attributes
+            and `pair_id` where the predictions have them.
+        blood: bool (N,) of those slices, whether they are known to show blood; None where no row's predictions say it
+            of any slice (see `PredictionTable.shows_blood`).
     """
 
     name: str
@@ -43,6 +47,8 @@ class AlignedPredictions:
     patient_of_blood: np.ndarray
     intersections: dict[str, np.ndarray]
     unions: dict[str, np.ndarray]
+    descriptions: pd.DataFrame
+    blood: np.ndarray | None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -79,6 +85,8 @@ def align_predictions(
     truth = _common(classified, [Key.PATIENT_ID, LABEL + marker], faults)
     blood = _common(segmented, [Key.PATIENT_ID, "seg_area"], faults)
     faults.raise_if_any(ComparisonError)
+    described = _described(classified, faults)
+    faults.raise_if_any(ComparisonError)
     whole = pd.concat([frame[Key.PATIENT_ID] for runs in frames.values() for frame in runs])
     annotated = max((int(run[Key.HAS_MASK].sum()) for row in segmented for run in frames[row]), default=0)
     return AlignedPredictions(
@@ -93,6 +101,8 @@ def align_predictions(
         patient_of_blood=blood[Key.PATIENT_ID].to_numpy(dtype=str),
         intersections=_stacked(segmented, "seg_intersection"),
         unions=_stacked(segmented, "seg_union"),
+        descriptions=described,
+        blood=_known_blood(tables, truth.index),
     )
 
 
@@ -134,6 +144,33 @@ def _common(runs: dict[str, list[pd.DataFrame]], columns: Sequence[str], faults:
                 key = first.index[unequal][0]
                 faults.add(f"{name}: {column} of {int(unequal.sum())} slices differs from {first_name} (first {key})")
     return first[list(columns)]
+
+
+def _described(runs: dict[str, list[pd.DataFrame]], faults: FaultList) -> pd.DataFrame:
+    """What the classified slices are; runs of before attributes were saved take the others' word."""
+    columns = (Key.KEY.value, Key.PATIENT_ID.value, Key.HOSPITAL.value)
+    frames = [frame for of_row in runs.values() for frame in of_row]
+    if not frames:
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
+    result = frames[0].reset_index()[list(columns)]
+    for name in dict.fromkeys(name for frame in frames for name in descriptions_among(frame.columns)):
+        having = {
+            row: [frame for frame in of_row if name in frame]
+            for row, of_row in runs.items()
+            if any(name in frame for frame in of_row)
+        }
+        result[name] = _common(having, [name], faults)[name].reindex(result[Key.KEY]).to_numpy()
+    return result
+
+
+def _known_blood(tables: Mapping[str, Sequence[PredictionTable]], keys: pd.Index) -> np.ndarray | None:
+    """bool (N,): whether any run's table says that a slice shows blood; at another size a mask may have lost it."""
+    known = []
+    for table in (table for runs in tables.values() for table in runs):
+        blood = table.shows_blood()
+        if blood is not None:
+            known.append(pd.Series(blood, table.frame[Key.KEY.value]).reindex(keys, fill_value=False).to_numpy())
+    return np.any(known, axis=0) if known else None
 
 
 def _stacked(runs: dict[str, list[pd.DataFrame]], column: str) -> dict[str, np.ndarray]:

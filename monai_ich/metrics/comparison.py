@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from monai_ich.metrics.aligned import AlignedPredictions
+from monai_ich.metrics.attributes import Attribute
 from monai_ich.metrics.classification import CLASSIFICATION_METRICS
 from monai_ich.metrics.delong import auc_covariance, compare_aucs
 from monai_ich.metrics.detectable import median_correlation, median_ratio, minimum_detectable_auc_difference
+from monai_ich.metrics.group_metrics import BLEEDING_AUC, AttributeGroups, bleeding_auc
 from monai_ich.metrics.resampling import (
     bootstrap_p_value,
     percentile_interval,
@@ -67,6 +70,15 @@ class Difference:
     p_value_independent: float = math.nan
 
 
+def group_metric(metric: str, attribute: str) -> str:
+    """What a `PatientBootstrap` calls a metric of groups.
+
+    >>> group_metric("ace", "head_holder=yes")
+    'ace head_holder=yes'
+    """
+    return f"{metric} {attribute}"
+
+
 class PatientBootstrap:
     """Metrics of all rows on the same resamples of one test set's patients.
 
@@ -85,6 +97,8 @@ class PatientBootstrap:
         level: float = 0.95,
         patients: np.ndarray | None = None,
         stream: str | None = None,
+        attributes: Sequence[Attribute] = (),
+        validation_thresholds: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Computes every metric of every row, once as observed and once for each resample.
 
@@ -96,9 +110,23 @@ class PatientBootstrap:
             level: of the intervals.
             patients: the sorted ids to draw from; the test set's own if not given.
             stream: test sets with different streams are drawn independently; the test set's name if not given.
+            attributes: for each that the predictions have, the metrics of `AttributeGroups.metrics` are computed, too,
+                as `<metric> <attribute>` (`group_metric`).
+            validation_thresholds: {row: (S,)} for `wga_val`.
+
+        Raises:
+            ComparisonError: a counterfactual pair is not one (see `counterfactual_pairs`).
+            ConfigurationError: an attribute's bins are asked for where it is no number.
         """
         self.predictions, self.threshold, self.level = predictions, threshold, level
         self.resamples, self.seed = resamples, seed
+        self.attributes, self.validation_thresholds = tuple(attributes), validation_thresholds or {}
+        described = predictions.descriptions
+        self.groups = {
+            attribute.text: AttributeGroups.of(attribute, described, predictions.truth)
+            for attribute in self.attributes
+            if attribute.column in described
+        }
         self.patients = predictions.patients if patients is None else patients
         rng = np.random.default_rng([seed, zlib.crc32((stream or predictions.name).encode())])
         counts = resample_counts(len(self.patients), resamples, rng)
@@ -120,6 +148,13 @@ class PatientBootstrap:
         for row, scores in predictions.scores.items():
             metrics = weighted_classification_metrics(predictions.truth, scores, slice_weights, self.threshold)
             result |= {(row, name): values for name, values in metrics.items()}
+            if predictions.blood is not None:
+                result[row, BLEEDING_AUC] = bleeding_auc(
+                    predictions.truth, scores, slice_weights, predictions.blood, predictions.patient_of_slice
+                )
+            for text, groups in self.groups.items():
+                found = groups.metrics(scores, slice_weights, self.threshold, self.validation_thresholds.get(row))
+                result |= {(row, group_metric(name, text)): values for name, values in found.items()}
         if len(predictions.patient_of_blood):
             for row, intersections in predictions.intersections.items():
                 result[row, "iou"] = weighted_iou(intersections, predictions.unions[row], blood_weights)
@@ -217,6 +252,8 @@ def paired_for_gap(first: PatientBootstrap, second: PatientBootstrap) -> tuple[P
             level=one.level,
             patients=union,
             stream="together",
+            attributes=one.attributes,
+            validation_thresholds=one.validation_thresholds,
         )
         for one in (first, second)
     ]

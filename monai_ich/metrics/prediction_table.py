@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from monai_ich.metrics.attributes import known_opposites
 from monai_ich.metrics.classification import classification_metrics, multilabel_metrics
+from monai_ich.metrics.group_metrics import BLEEDING_AUC, GROUP_METRICS, AttributeGroups, bleeding_auc
 from monai_ich.metrics.segmentation import segmentation_counts, segmentation_metrics
 from monai_ich.utils.errors import MonaiIchError
 from monai_ich.utils.keys import Key, Task, descriptions_among
@@ -30,8 +33,9 @@ class PredictionTable:
 
     Attributes:
         frame: `index, key, patient_id, study_id, hospital`; the manifest's `attribute_<name>` and `pair_id`, texts,
-            where it has them (empty = unknown); `label_<marker>` (0, 1, missing = unknown) and
-            `probability_<marker>` of each marker, if there is a classifier; `seg_intersection, seg_union,
+            where it has them (empty = unknown); `has_blood` (0, 1, missing = unknown; not in tables of version 0.1);
+            `label_<marker>` (0, 1, missing = unknown) and `probability_<marker>` of each marker, if there is a
+            classifier; `seg_intersection, seg_union,
             seg_pred_area, seg_area, seg_pixels` in pixels and `has_mask`, if there is a segmentation (intersection,
             union and area are missing where nobody annotated; tables of version 0.1 have no `seg_pixels`). One row a
             slice, sorted by `index`.
@@ -56,14 +60,17 @@ class PredictionTable:
         """Turns a batch and the network's output for it into rows.
 
         Args:
-            batch: `index, key, patient_id, study_id, hospital`; `label` for a classifier; `mask` and `has_mask` for a
-                segmentation (see `Key`).
+            batch: `index, key, patient_id, study_id, hospital`; `has_blood` if it is there; `label` for a classifier;
+                `mask` and `has_mask` for a segmentation (see `Key`).
             output: logits `cls` (B, 2) for one marker or (B, K), `seg` (B, 2, H, W); any others are left out.
             markers: the K names.
         """
         columns: dict[str, Any] = {"index": torch.as_tensor(batch[Key.INDEX]).tolist()}
         texts = [*IDENTITY_COLUMNS[1:], *descriptions_among(batch)]
         columns |= {name: list(batch[name]) for name in texts}
+        if Key.HAS_BLOOD in batch:
+            blood = torch.as_tensor(batch[Key.HAS_BLOOD]).cpu().numpy()
+            columns[Key.HAS_BLOOD.value] = np.where(blood >= 0, blood.astype(float), np.nan)
         if Task.CLS in output:
             columns |= _classification_columns(output[Task.CLS], batch[Key.LABEL], markers)
         if Task.SEG in output:
@@ -118,11 +125,17 @@ class PredictionTable:
 
         Returns:
             `classification_metrics` for one marker, `multilabel_metrics` for several, `segmentation_metrics` of the
-            annotated slices; `n` also without a classifier.
+            annotated slices; `n` also without a classifier. For one marker also `auc_bleeding` (see `bleeding_auc`),
+            and for each attribute of `known_opposites` the metrics of `AttributeGroups.metrics` that `GROUP_METRICS`
+            names, as `<metric>_<attribute>`.
+
+        Raises:
+            ComparisonError: a counterfactual pair is not one (see `counterfactual_pairs`).
         """
         result: dict[str, float] = {"n": len(self.frame)}
         if len(self.markers) == 1:
             result |= classification_metrics(self.labels()[:, 0], self.probabilities()[:, 0], threshold)
+            result |= self._group_metrics(threshold)
         elif self.markers:
             result |= multilabel_metrics(self.labels(), self.probabilities(), self.markers, threshold)
         if self.has_segmentation:
@@ -130,6 +143,39 @@ class PredictionTable:
             names = [name for name in ("seg_intersection", "seg_union", "seg_area", "seg_pixels") if name in annotated]
             result |= segmentation_metrics(*(annotated[name].to_numpy(dtype=float) for name in names))
         return result
+
+    def shows_blood(self) -> np.ndarray | None:
+        """Which slices are known to show blood, bool (N,): by `has_blood`, or else by the area of the mask.
+
+        None where the table says it of no slice: it is of version 0.1 and without a segmentation.
+        """
+        if Key.HAS_BLOOD in self.frame:
+            return self.frame[Key.HAS_BLOOD.value].to_numpy(dtype=float, na_value=np.nan) == 1
+        if not self.has_segmentation:
+            return None
+        area = self.frame["seg_area"].to_numpy(dtype=float, na_value=np.nan)
+        return self.frame[Key.HAS_MASK.value].to_numpy() & (area > 0)
+
+    def _group_metrics(self, threshold: float) -> dict[str, float]:
+        labels = self.labels()[:, 0]
+        known = labels >= 0
+        frame, scores, truth = self.frame[known], self.probabilities()[known].T, labels[known] == 1
+        if frame.empty:
+            return {}
+        once, blood = np.ones((1, len(frame))), self.shows_blood()
+        result: dict[str, float] = {}
+        if blood is not None:
+            patients = frame[Key.PATIENT_ID].to_numpy(dtype=str)
+            result[BLEEDING_AUC] = _number(bleeding_auc(truth, scores, once, blood[known], patients))
+        for attribute in known_opposites(frame):
+            found = AttributeGroups.of(attribute, frame, truth).metrics(scores, once, threshold)
+            result |= {f"{name}_{attribute.name}": _number(found[name]) for name in GROUP_METRICS if name in found}
+        return result
+
+
+def _number(values: np.ndarray) -> float:
+    """The one number of an array; an undefined one is `math.nan` itself, as everywhere in the metrics."""
+    return math.nan if np.isnan(values).all() else float(values.item())
 
 
 def _classification_columns(logits: torch.Tensor, label: torch.Tensor, markers: Sequence[str]) -> dict[str, Any]:
@@ -152,7 +198,8 @@ def _segmentation_columns(logits: torch.Tensor, mask: torch.Tensor, has_mask: to
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     types: dict[str, Any] = {"index": np.int64, **dict.fromkeys(IDENTITY_COLUMNS[1:], str)}
-    types |= {name: "Int64" for name in frame if name in SEG_COLUMNS or name.startswith(LABEL)}
+    counted = (*SEG_COLUMNS, Key.HAS_BLOOD)
+    types |= {name: "Int64" for name in frame if name in counted or name.startswith(LABEL)}
     types |= {name: np.float64 for name in frame if name.startswith(PROBABILITY)}
     types |= {Key.HAS_MASK.value: bool} if Key.HAS_MASK.value in frame else {}
     return frame.astype(types)

@@ -27,6 +27,7 @@ class Key(StrEnum):
 
     IMAGE = "image"  # float32 (1, H, W), windowed to [0, 1]
     MASK = "mask"  # uint8 (1, H, W), 1 = haematoma
+    HAS_BLOOD = "has_blood"  # int64 scalar: 1 a mask or a label shows blood, 0 an annotated slice without, -1 unknown
     HAS_MASK = "has_mask"  # bool, False where nobody annotated the slice
     LABEL = "label"  # int64 scalar for one marker, float32 (K,) with NaN = unknown for several
     KEY = "key"  # the manifest's row key

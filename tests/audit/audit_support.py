@@ -93,6 +93,15 @@ class Planted:
             setattr(data, keyword, value)
         data.save_as(path)
 
+    def change_pixels(self, row: int, rows: slice, columns: slice, hu: float) -> None:
+        """Sets a part of a slice to a value in HU."""
+        path = self.data / self.frame.loc[row, "image"]
+        data = pydicom.dcmread(path)
+        stored = data.pixel_array.copy()
+        stored[rows, columns] = round((hu - float(data.RescaleIntercept)) / float(data.RescaleSlope))
+        data.PixelData = stored.tobytes()
+        data.save_as(path)
+
     def re_export(self, row: int, change: Callable[[Any], Any], **columns: Any) -> int:
         """Adds a copy of a slice as another export would make it: other UIDs and name, pixels changed a bit."""
         source = pydicom.dcmread(self.data / self.frame.loc[row, "image"])

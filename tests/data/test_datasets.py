@@ -62,6 +62,30 @@ def test_attributes_and_pairs_are_texts_of_a_sample(frame: pd.DataFrame, make: C
     assert batch["pair_id"] == ["p1"] * 8
 
 
+def test_blood_is_known_from_masks_and_labels(
+    frame: pd.DataFrame, make: Callable[..., SliceDataset], tmp_path: Path
+) -> None:
+    """Every slice with a mask shows blood, but two whose masks are emptied; s3 has none, and is told by labels."""
+    emptied = np.asarray(nib.load(tmp_path / "s1_m.nii").dataobj).copy()
+    emptied[..., :2] = 0
+    nib.save(nib.Nifti1Image(emptied, np.eye(4)), tmp_path / "s1_m.nii")
+
+    def blood(table: pd.DataFrame, **options: Any) -> dict[str, int]:
+        batch = next(iter(DataLoader(make(table, **options), batch_size=8)))
+        assert (batch["has_blood"].dtype, batch["has_blood"].shape) == (torch.int64, (8,))
+        return dict(zip(batch["key"], batch["has_blood"].tolist(), strict=True))
+
+    told = {"s1/0": 0, "s1/1": 1, "s1/2": 1, "s2/0": 1, "s2/1": 1, "s2/2": 1, "s3/0": -1, "s3/1": 1}
+    assert blood(frame) == told, "s1/1 and s3/1 have the marker"
+    labelled = frame.assign(
+        label_any_haemorrhage=np.where(frame["key"] == "s3/0", 0.0, np.nan),
+        label_subdural=np.where(frame["key"] == "s1/0", 1.0, np.nan),
+        label_fracture=1.0,
+    )
+    assert blood(labelled) == told | {"s1/0": 1, "s3/0": 0}
+    assert blood(labelled, markers=()) == blood(labelled)
+
+
 def test_several_markers_and_none(frame: pd.DataFrame, make: Callable[..., SliceDataset]) -> None:
     table = frame.assign(blend_sign=[1.0, 0.0] + [np.nan] * 6)
     batch = next(iter(DataLoader(make(table, markers=("hypodensity", "blend_sign")), batch_size=8)))

@@ -119,17 +119,31 @@ def test_the_example_of_the_readme_fits_the_schema(tmp_path: Path) -> None:
 
 
 def test_attributes_and_pairs_are_texts_behind_the_schema(tmp_path: Path) -> None:
-    frame = table().assign(
-        pair_id=[f"p{i // 2}" for i in range(8)], attribute_slice_mm=["5", "05.0", "", "NA", *"1234"]
+    one, other = table(), table().assign(key=lambda slices: slices["key"] + "-again")
+    frame = pd.concat([one, other], ignore_index=True).assign(
+        pair_id=[f"p{i % 8}" for i in range(16)], attribute_slice_mm=["5", "05.0", "", "NA", *"1234"] * 2
     )
     path = make(tmp_path, frame)
     header = path.read_text().splitlines()[0].split(",")
     assert header[-2:] == ["attribute_slice_mm", "pair_id"]
     read = read_manifest(path).frame
-    assert read["attribute_slice_mm"].tolist() == ["5", "05.0", "", "NA", *"1234"], "no text is taken for a number"
+    assert read["attribute_slice_mm"].tolist() == ["5", "05.0", "", "NA", *"1234"] * 2, "no text is taken for a number"
     assert read["pair_id"].tolist() == frame["pair_id"].tolist()
     blank = table().assign(attribute_kernel=["soft ", *["soft"] * 7])
     with pytest.raises(ManifestError, match="row 2: attribute_kernel is 'soft '; expected text without blanks"):
         make(tmp_path, blank)
     with pytest.raises(ManifestError, match=r"column 'Kernel' is not part of the schema.*attribute_<name>"):
         make(tmp_path, table().assign(Kernel="soft"))
+
+
+def test_pairs_that_are_none_are_refused(tmp_path: Path) -> None:
+    lonely = table().assign(pair_id=["a", *[""] * 7])
+    with pytest.raises(ManifestError, match=r"row 2: pair_id 'a' is of 1 slices; expected 2; give both slices"):
+        make(tmp_path, lonely)
+    unlike = table().assign(pair_id=["a", "", "", "b", "b", "", "", "a"])
+    with pytest.raises(ManifestError) as caught:
+        make(tmp_path, unlike)
+    named = [fault for fault in caught.value.faults if "differs between" in fault]
+    differing = [*["patient_id"] * 4, *["split"] * 4, *["hypodensity"] * 4, *["blend_sign"] * 4, *["fluid_level"] * 4]
+    assert [fault.split()[2] for fault in named] == differing
+    assert named[0].startswith("row 2: patient_id differs between the two slices of pair_id 'a'; the two slices of a")

@@ -108,6 +108,19 @@ def test_attributes_and_pairs_go_through_a_csv_as_texts(tmp_path: Path) -> None:
     assert {name: again.frame[name].tolist() for name in described} == described
 
 
+def test_blood_goes_through_a_csv_and_unknown_stays_unknown(tmp_path: Path) -> None:
+    target, output = batch([0, 1, 2, 3, 4, 5])
+    predictions = PredictionTable.from_batch(
+        target | {"has_blood": torch.tensor([1, 0, -1, 1, 0, 0])}, output, ["hypodensity"]
+    )
+    again = PredictionTable.from_csv(predictions.to_csv(tmp_path / "blood.csv"))
+    pd.testing.assert_frame_equal(again.frame, predictions.frame, check_exact=True)
+    assert again.frame["has_blood"].tolist() == [1, 0, pd.NA, 1, 0, 0]
+    blood = again.shows_blood()
+    assert blood is not None
+    assert blood.tolist() == [True, False, False, True, False, False]
+
+
 def test_several_markers() -> None:
     target, output = batch(list(range(6)))
     nan = math.nan
