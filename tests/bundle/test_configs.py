@@ -48,9 +48,10 @@ def test_there_is_no_config_that_no_test_runs() -> None:
 
 
 @pytest.mark.parametrize("overlay", [p for p in OVERLAYS if p not in ROWS], ids=lambda p: f"{p.parent.name}/{p.name}")
-def test_an_overlay_trains(overlay: Path, tiny_settings: dict[str, Any]) -> None:
+def test_an_overlay_trains(overlay: Path, tiny_settings: dict[str, Any], grouped_settings: dict[str, Any]) -> None:
+    settings = grouped_settings if overlay.parent.name == "robust" else tiny_settings
     run_dir = Path(tiny_settings["run_directory::runs_dir"]) / overlay.stem
-    run_bundle(config_file=_files(overlay), **tiny_settings, run_dir=str(run_dir))
+    run_bundle(config_file=_files(overlay), **settings, run_dir=str(run_dir))
     results = json.loads((run_dir / "results.json").read_text())
     assert set(results["metrics"]) == {"test_hospitals_1_4", "test_hospitals_5_11"}
     assert torch.load(run_dir / "models/last.pt", weights_only=True)["epoch"] == 1
