@@ -235,8 +235,9 @@ SETTINGS: dict[str, Setting] = {
     "cache_dir": Setting(_PATH, _PLACE, "where decoded slices are kept; empty: in memory only"),
     "device": Setting(Kind("a device, such as cpu or cuda:0", lambda v: isinstance(v, str)), _PLACE, "what to train on; a GPU where there is one"),
     "num_workers": Setting(_COUNT_OR_ZERO, _PLACE, "loader processes; they do not change a run"),
+    "dfr_on": Setting(_one_of("val", "train"), _RESULT, "last-layer retraining: the split that the layer is fitted on (docs/robust_methods.md)"),
     "input": Setting(_PATH, _PLACE, "prediction: a DICOM file, a folder of one series, or a volume"),
-    "output_dir": Setting(_TEXT, _PLACE, "prediction and evaluation: where to write"),
-    "checkpoint": Setting(_PATH, _PLACE, "prediction and evaluation: the weights; the best epoch's"),
+    "output_dir": Setting(_TEXT, _PLACE, "prediction, evaluation and last-layer retraining: where to write"),
+    "checkpoint": Setting(_PATH, _PLACE, "prediction, evaluation and last-layer retraining: the weights; the best epoch's"),
 }
 # fmt: on

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.usefixtures("in_root")
 BUNDLE = ROOT / "bundles/mtl"
 BASES = {path.parent: path for path in sorted((ROOT / "bundles").glob("*/train.json"))}
 NOT_CONFIGS = {"metadata.json", "train.json"}
-# These need a trained run, and have tests of their own below.
-AFTER_TRAINING = {"evaluate.json", "inference.json"}
+# These need a trained run, and have tests of their own, below and in test_robust_runs.py.
+AFTER_TRAINING = {"evaluate.json", "inference.json", "dfr.json"}
 OVERLAYS = sorted(p for p in (ROOT / "bundles").rglob("*.json") if p.name not in NOT_CONFIGS | AFTER_TRAINING)
 # The rows of Table 1 are trained by tests/table/test_table_rows.py, which finds them as the table does.
 ROWS = [p for p in OVERLAYS if p.parent in BASES and "row" in json.loads(p.read_text())]

@@ -76,7 +76,9 @@ def test_what_cannot_be_mixed_is_refused(make: Callable[..., SliceDataset]) -> N
     assert mixing_partners(make(), "none") is None
     with pytest.raises(ConfigurationError, match="has no groups"):
         mixing_partners(make(), "selecmix_by_attributes")
-    with pytest.raises(ConfigurationError, match=r"got 'selecmix_by_attribute'\. Did you mean 'selecmix_by_attributes'"):
+    with pytest.raises(
+        ConfigurationError, match=r"got 'selecmix_by_attribute'\. Did you mean 'selecmix_by_attributes'"
+    ):
         mixing_partners(make(), "selecmix_by_attribute")
     with pytest.raises(ConfigurationError, match="at least two combinations of attributes in training, got 1"):
         ContradictingPartners(np.array([0, 1, 1, -1]))
