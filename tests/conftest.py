@@ -75,6 +75,28 @@ def tiny_settings(tiny_phantom: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
+def grouped_settings(tiny_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Returns the overrides with a manifest whose slices have a head holder, or not, or nobody knows; they make groups.
+
+    In training four in five positive slices have one, and one in five negative slices.
+    """
+    from monai_ich.data import read_manifest, write_manifest
+
+    manifest = read_manifest(tiny_settings["manifest"])
+    number = manifest.frame.groupby(["split", "hypodensity"]).cumcount()
+    rare = number % 5 == 4
+    holder = ((manifest.frame["hypodensity"] == 1) ^ rare).map({True: "yes", False: "no"}).where(number % 9 != 8, "")
+    assert manifest.card is not None
+    csv = write_manifest(
+        manifest.frame.assign(attribute_head_holder=holder),
+        tmp_path_factory.mktemp("grouped") / "grouped.csv",
+        dataset_dir=manifest.dataset_dir,
+        **{name: manifest.card[name] for name in ("name", "description", "licence", "window_hu", "protocol")},
+    )
+    return {**tiny_settings, "manifest": str(csv), "data::attributes": ["head_holder"]}
+
+
+@pytest.fixture(scope="session")
 def tiny_run(tiny_settings: dict[str, Any]) -> Path:
     """Returns the directory of a complete run of `train.json`, trained for two epochs."""
     from monai.bundle import run as run_bundle

@@ -20,6 +20,7 @@ from monai.bundle.properties import InferProperties, TrainProperties
 from monai.bundle.utils import ID_SEP_KEY, MERGE_KEY
 from monai.utils import BundlePropertyConfig
 
+from monai_ich.config.robust_checks import robust_faults
 from monai_ich.config.settings import SETTINGS, value_at
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 
@@ -49,6 +50,7 @@ def check_config(
         *_unknown_keys(config, config if base is None else base),
         *_component_faults(config, ""),
         *_value_faults(config),
+        *robust_faults(config),
         *_number_faults(config, ""),
         *_order_faults(overlays or {}),
     ]:

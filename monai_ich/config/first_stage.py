@@ -63,10 +63,16 @@ def with_stage(config: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
 
 
 def stage_config(config: dict[str, Any]) -> dict[str, Any]:
-    """The config of a joint run's first stage, from the joint run's own as `with_stage` gives it."""
+    """The config of a joint run's first stage, from the joint run's own as `with_stage` gives it.
+
+    The stage has no classifier. Settings that are of one, such as groups and their balance, are not its own.
+    """
     of_joint = (STAGE, NAMED_RUN, STAGE_PRETRAINED)
     parser = ConfigParser({key: copy.deepcopy(value) for key, value in config.items() if key not in of_joint})
     parser.update(config[STAGE])
+    for name in names_where(lambda setting: setting.of_classifier):
+        if name in parser:
+            parser[name] = SETTINGS[name].unnamed
     parser.get().pop(CHECKPOINT, None)
     return parser.get()
 

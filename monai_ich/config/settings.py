@@ -17,9 +17,10 @@ from monai.bundle.utils import ID_SEP_KEY
 from monai_ich.networks import SKIPS, SWIN_SIZES
 from monai_ich.networks.cnn_builders import PLAIN, UNET_ENCODERS
 from monai_ich.utils.errors import did_you_mean
-from monai_ich.utils.keys import DICE_OVER, MARKERS, Task, is_label
+from monai_ich.utils.keys import BALANCE_BY, BALANCES, DICE_OVER, MARKERS, MIXINGS, ROBUST_LOSSES, Task, is_label
 
 TASKS = tuple(task.value for task in Task)
+WORST = ("val_worst_class_acc", "val_worst_group_acc")
 
 
 class Role(StrEnum):
@@ -49,6 +50,7 @@ class Setting:
         meaning: what it is, for the README.
         of_table: a table sets it for each of its runs.
         of_stage: the first stage of a joint system takes it from the joint run, whatever its own row says.
+        of_classifier: it has no meaning without a classifier: the first stage of a joint system has it as `unnamed`.
         may_rise: it may change when a run goes on, although it decides the result.
         unnamed: its value in the runs that do not name it; runs of before the setting was there are among them.
     """
@@ -58,6 +60,7 @@ class Setting:
     meaning: str
     of_table: bool = False
     of_stage: bool = False
+    of_classifier: bool = False
     may_rise: bool = False
     unnamed: Any = None
 
@@ -123,6 +126,17 @@ def _are_weights(value: Any) -> bool:
     )
 
 
+def _are_names(value: Any) -> bool:
+    is_list = isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value)
+    return is_list and len(value) == len(set(value))
+
+
+def _are_bins(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(limits, (list, tuple)) and limits and all(map(_is_number, limits)) for limits in value.values()
+    )
+
+
 def _is_tracking_uri(value: Any) -> bool:
     databases = ("sqlite:", "http:", "https:", "postgresql", "mysql", "databricks")
     return isinstance(value, str) and value.startswith(databases)
@@ -161,8 +175,10 @@ _TASKS = Kind(
 )
 _WEIGHTS = Kind("a number of at least 0 for every task, such as {'cls': 0.4, 'seg': 0.6}", _are_weights, TASKS)
 _STAGE = Kind("the file of a segmentation row beside this one, or its overlay", lambda v: isinstance(v, (str, dict)))
+_NAMES = Kind("a list of names, without repeats (on a command line: \"['head_holder']\")", _are_names)
+_BINS = Kind("lists of limits by attribute, such as {'clot_volume_ml': [10, 25]}", _are_bins)
 _PRECISION = _one_of("auto", "float32", "bfloat16")
-_KEY_METRIC = _one_of("val_auc", "val_f1", "val_acc", "val_recall", "val_iou", "val_negative_loss")
+_KEY_METRIC = _one_of("val_auc", "val_f1", "val_acc", "val_recall", "val_iou", "val_negative_loss", *WORST)
 _RESULT, _IDENTITY, _PLACE = Role.RESULT, Role.IDENTITY, Role.PLACE
 
 # fmt: off
@@ -174,6 +190,8 @@ SETTINGS: dict[str, Setting] = {
     "manifest": Setting(_CSV, _IDENTITY, "CSV with one row a slice; a phantom's is made when it is not there", of_table=True),
     "dataset_dir": Setting(_PATH, _PLACE, "folder of the images; empty: as the manifest's card says"),
     "data::allow_findings": Setting(_SWITCH, _PLACE, "train in spite of fatal findings of the audit (docs/audit.md)"),
+    "data::attributes": Setting(_NAMES, _RESULT, "attributes that make groups together with the marker: names of the manifest's `attribute_<name>` columns, or `hospital` (docs/robust_methods.md)", of_classifier=True, unnamed=[]),
+    "data::attribute_bins": Setting(_BINS, _RESULT, "limits between the values of attributes that are numbers, such as `{'clot_volume_ml': [10, 25]}`", of_classifier=True, unnamed={}),
     "markers": Setting(_LABELS, _RESULT, "one marker (cross entropy) or several (one sigmoid each, unknown labels left out)"),
     "window": Setting(_WINDOW, _RESULT, "HU window: level and width", of_stage=True),
     "image_size": Setting(_SIDE, _RESULT, "side in pixels", of_stage=True),
@@ -185,6 +203,12 @@ SETTINGS: dict[str, Setting] = {
     "loss::weights": Setting(_WEIGHTS, _RESULT, "of the tasks; the paper's for the tasks"),
     "loss::ignore_empty": Setting(_SWITCH, _RESULT, "the segmentation loss leaves out annotated slices without blood (the paper's recipe)"),
     "loss::dice_over": Setting(_one_of(*DICE_OVER), _RESULT, "sums of the Dice loss: of each image (equation 2), or of all images of a step; with `batch` a network can learn that slices without blood have none"),
+    "loss::robust": Setting(_one_of(*ROBUST_LOSSES), _RESULT, "how the classification weighs groups: `reweighting`, `group_dro`", of_classifier=True, unnamed=ROBUST_LOSSES[0]),
+    "loss::group_dro_step": Setting(_NOT_NEGATIVE, _RESULT, "group DRO: step size (eta) of the groups' weights", unnamed=0.01),
+    "loss::group_dro_adjustment": Setting(_NOT_NEGATIVE, _RESULT, "group DRO: C of the adjustment C / sqrt(n) for groups of n slices", unnamed=0),
+    "train::balance": Setting(_one_of(*BALANCES), _RESULT, "as many slices of every class, or of every group, in an epoch", of_classifier=True, unnamed=BALANCES[0]),
+    "train::balance_by": Setting(_one_of(*BALANCE_BY), _RESULT, "balance by drawing patients, then their slices, with replacement, or by a subsample", unnamed=BALANCE_BY[0]),
+    "train::mixing": Setting(_one_of(*MIXINGS), _RESULT, "mixtures of slices that contradict the correlation of marker and attributes", of_classifier=True, unnamed=MIXINGS[0]),
     "train::seg_slices": Setting(_one_of("all", "masked"), _RESULT, "segmentation only: train on all slices, or on those with blood in their mask (`masked`, the paper's recipe)"),
     "batch_size": Setting(_COUNT, _RESULT, "slices in a step, over all processes"),
     "train::drop_last": Setting(_SWITCH, _RESULT, "leave out an epoch's last batch where it is smaller than the others"),
@@ -211,8 +235,9 @@ SETTINGS: dict[str, Setting] = {
     "cache_dir": Setting(_PATH, _PLACE, "where decoded slices are kept; empty: in memory only"),
     "device": Setting(Kind("a device, such as cpu or cuda:0", lambda v: isinstance(v, str)), _PLACE, "what to train on; a GPU where there is one"),
     "num_workers": Setting(_COUNT_OR_ZERO, _PLACE, "loader processes; they do not change a run"),
+    "dfr_on": Setting(_one_of("val", "train"), _RESULT, "last-layer retraining: the split that the layer is fitted on (docs/robust_methods.md)"),
     "input": Setting(_PATH, _PLACE, "prediction: a DICOM file, a folder of one series, or a volume"),
-    "output_dir": Setting(_TEXT, _PLACE, "prediction and evaluation: where to write"),
-    "checkpoint": Setting(_PATH, _PLACE, "prediction and evaluation: the weights; the best epoch's"),
+    "output_dir": Setting(_TEXT, _PLACE, "prediction, evaluation and last-layer retraining: where to write"),
+    "checkpoint": Setting(_PATH, _PLACE, "prediction, evaluation and last-layer retraining: the weights; the best epoch's"),
 }
 # fmt: on

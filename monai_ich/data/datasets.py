@@ -13,6 +13,7 @@ import torch
 from monai.transforms import Randomizable
 from torch.utils.data import Dataset
 
+from monai_ich.data.groups import UNKNOWN, SliceGroups
 from monai_ich.data.samplers import Draw
 from monai_ich.data.store import SliceStore, numbers, plain_tensors
 from monai_ich.utils.errors import ConfigurationError, ManifestError
@@ -37,9 +38,11 @@ class SliceDataset(Dataset):
         drop_unlabelled: with one marker, leave out the rows where it is unknown (`dropped_rows` counts them).
         only_with_blood: leave out the rows without a mask, and those whose mask holds no blood at the network's
             resolution. The masks of the whole manifest are read for it.
+        groups: of the manifest's slices; None: samples have no group.
 
     Attributes:
         rows: int64 (n,), the samples' rows in the store.
+        groups: int64 (n,), the samples' groups, -1 where unknown; None without groups.
 
     Raises:
         ManifestError: when no row is left, or the one marker is unknown in some and `drop_unlabelled` is False.
@@ -55,6 +58,7 @@ class SliceDataset(Dataset):
         markers: Sequence[str] = ("hypodensity",),
         drop_unlabelled: bool = False,
         only_with_blood: bool = False,
+        groups: SliceGroups | None = None,
     ) -> None:
         self.slices = slices
         self.augmentation = augmentation
@@ -66,6 +70,7 @@ class SliceDataset(Dataset):
         self.dropped_rows = len(of_split) - len(kept)
         self.rows = kept.index.to_numpy(np.int64)
         self.labels = _labels(kept, self.markers)
+        self.groups = None if groups is None else groups.numbers[self.rows]
         self._texts = {
             key: kept[key].astype(str).to_numpy(dtype=object)
             for key in [*_TEXT_KEYS, *descriptions_among(kept.columns)]
@@ -79,13 +84,16 @@ class SliceDataset(Dataset):
     def __getitem__(self, draw: int | Draw) -> dict[str, Any]:
         """One sample: image float32 (1,S,S), mask uint8 (1,S,S), has_mask, has_blood, label, key, index, identifiers.
 
-        Attributes and `pair_id` are texts of the sample where the manifest has them.
+        Attributes and `pair_id` are texts of the sample where the manifest has them. `group` is there where the data
+        set has groups; a mixture (see `Draw`) is in no group.
 
         Raises:
             ImageReadError: naming the manifest's key, when a file that is not in the cache cannot be read.
             ConfigurationError: when an augmenting data set is asked without a seed.
         """
-        index, seed = draw if isinstance(draw, Draw) else (int(draw), None)
+        if isinstance(draw, Draw) and draw.anchor is not None:
+            return self._mixture(draw, draw.anchor)
+        index, seed = (draw.row, draw.seed) if isinstance(draw, Draw) else (int(draw), None)
         index = range(len(self))[index]
         row = int(self.rows[index])
         pair = {key: torch.from_numpy(np.array(array))[None] for key, array in self.slices[row].items()}
@@ -100,6 +108,7 @@ class SliceDataset(Dataset):
             Key.HAS_BLOOD: blood,
             Key.LABEL: int(label) if len(self.markers) == 1 else torch.from_numpy(label.copy()),
             Key.INDEX: index,
+            **({} if self.groups is None else {Key.GROUP: int(self.groups[index])}),
             **{key: texts[index] for key, texts in self._texts.items()},
         }
 
@@ -109,6 +118,11 @@ class SliceDataset(Dataset):
         if by_label == 1 or not self.slices.has_mask(row):
             return by_label
         return int(mask.any())
+
+    def _mixture(self, draw: Draw, anchor: Draw) -> dict[str, Any]:
+        sample, other = self[Draw(draw.row, draw.seed)], self[anchor]
+        image = draw.anchor_share * other[Key.IMAGE] + (1 - draw.anchor_share) * sample[Key.IMAGE]
+        return {**sample, Key.IMAGE: image, **({Key.GROUP: UNKNOWN} if Key.GROUP in sample else {})}
 
     def _augment(self, pair: dict[str, torch.Tensor], seed: int | None) -> dict[str, torch.Tensor]:
         if seed is None:

@@ -3,20 +3,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from torch.utils.data import DistributedSampler, Sampler
 
 from monai_ich.utils.errors import ConfigurationError
 
+_MIXING = 1  # the stream of random numbers of an epoch's mixtures
+
 
 class Draw(NamedTuple):
-    """A sample drawn for training: its row in the data set, and the seed of its augmentation."""
+    """A sample drawn for training: its row in the data set, and the seed of its augmentation.
+
+    With an `anchor`, the image is a mixture: `anchor_share` times the anchor's, and the rest its own. Everything else,
+    label and mask among it, is its own.
+    """
 
     row: int
     seed: int
+    anchor: Draw | None = None
+    anchor_share: float = 0.0
+
+
+class RowPlan(Protocol):
+    """Which rows an epoch has, `size` in number; a row may come several times."""
+
+    size: int
+
+    def rows(self, generator: np.random.Generator) -> np.ndarray:
+        """The rows of an epoch in their order, int64 (size,)."""
+
+
+class Partners(Protocol):
+    """Turns the draws of an epoch into mixtures."""
+
+    def mixed(self, draws: Sequence[Draw], generator: np.random.Generator) -> list[Draw]:
+        """As many draws, each with an anchor or as it was."""
 
 
 def epoch_draws(num_samples: int, seed: int, epoch: int, shuffle: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +50,7 @@ def epoch_draws(num_samples: int, seed: int, epoch: int, shuffle: bool = True) -
     >>> sorted(order.tolist()), len(set(seeds.tolist()))
     ([0, 1, 2, 3, 4], 5)
     """
-    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, epoch])))
+    generator = _generator(seed, epoch)
     seeds = generator.integers(2**32, size=num_samples, dtype=np.uint32)
     order = generator.permutation(num_samples) if shuffle else np.arange(num_samples)
     return order, seeds
@@ -47,6 +71,8 @@ class EpochSampler(DistributedSampler):
         rank: number of this process, from 0.
         world_size: how many processes there are.
         drop_last: leave out the last, incomplete global batch.
+        plan: the rows of an epoch; None: every row once. With a plan, rows are always permuted.
+        partners: what is mixed into the samples; None: nothing.
 
     Raises:
         ConfigurationError: when the batch cannot be shared evenly, there is not one full batch, or the last
@@ -62,20 +88,38 @@ class EpochSampler(DistributedSampler):
         rank: int = 0,
         world_size: int = 1,
         drop_last: bool = True,
+        plan: RowPlan | None = None,
+        partners: Partners | None = None,
     ) -> None:
         check_rank(rank, world_size)
+        num_samples = num_samples if plan is None else plan.size
         _check_batches(num_samples, batch_size_global, world_size, drop_last)
         super().__init__(range(num_samples), world_size, rank, shuffle, seed, drop_last)  # type: ignore[arg-type]
         self.total = num_samples
         self.batch_size_global = batch_size_global
         self.batch_size_per_rank = batch_size_global // world_size
+        self.plan = plan
+        self.partners = partners
 
     def __iter__(self) -> Iterator[Any]:
-        order, seeds = epoch_draws(self.total, self.seed, self.epoch, self.shuffle)
+        draws = self._draws()
         for start in range(0, self.total, self.batch_size_global):
             first, stop = self._share(start)
-            for row in order[first:stop].tolist():
-                yield Draw(row, int(seeds[row]))
+            yield from draws[first:stop]
+
+    def _draws(self) -> list[Draw]:
+        """The draws of the epoch, of all ranks."""
+        if self.plan is None:
+            order, seeds = epoch_draws(self.total, self.seed, self.epoch, self.shuffle)
+            draws = [Draw(row, int(seeds[row])) for row in order.tolist()]
+        else:
+            generator = _generator(self.seed, self.epoch)
+            # of each draw, not of each row: a row that comes twice is augmented in two ways
+            seeds = generator.integers(2**32, size=self.total, dtype=np.uint32)
+            draws = list(map(Draw, self.plan.rows(generator).tolist(), seeds.tolist()))
+        if self.partners is None:
+            return draws
+        return self.partners.mixed(draws, _generator(self.seed, self.epoch, _MIXING))
 
     def __len__(self) -> int:
         shares = (self._share(start) for start in range(0, self.total, self.batch_size_global))
@@ -117,6 +161,10 @@ class ShardSampler(Sampler):
 
     def __len__(self) -> int:
         return self.stop - self.first
+
+
+def _generator(*key: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
 def check_rank(rank: int, world_size: int) -> None:

@@ -38,10 +38,12 @@ class Checkpoints:
         evaluator: Engine,
         key_metric: str,
         resume: bool = False,
+        loss: torch.nn.Module | None = None,
     ) -> None:
         """Takes the two files, what to keep, the evaluator and the name of its metric that decides on the best epoch.
 
-        With `resume`, `last` is loaded before the first epoch, where it exists.
+        With `resume`, `last` is loaded before the first epoch, where it exists. A loss with a state of its own, such as
+        group DRO's, is kept in `last`, too.
         """
         self.last = last
         self.best = best
@@ -50,6 +52,7 @@ class Checkpoints:
         self.evaluator = evaluator
         self.key_metric = key_metric
         self.resume = resume
+        self.loss = loss
         self.best_value = -math.inf
         self.best_epoch = 0
 
@@ -62,6 +65,8 @@ class Checkpoints:
             return
         rest = load_weights(self.network, self.last)
         self.optimizer.load_state_dict(rest["optimizer"])
+        if self.loss is not None:
+            self.loss.load_state_dict(rest.get("loss", {}))
         self.best_value, self.best_epoch = rest["best_value"], rest["best_epoch"]
         engine.state.epoch = rest["epoch"]
         engine.state.iteration = rest["epoch"] * engine.state.epoch_length
@@ -77,6 +82,7 @@ class Checkpoints:
         if rank() != 0:
             return
         origins = {ORIGINS: encoder_origins(self.network)}
+        of_loss = self.loss.state_dict() if self.loss is not None else {}
         weights = {"model": self.network.state_dict(), "epoch": engine.state.epoch, **origins}
         if improved:
             save_atomically({**weights, self.key_metric: float(value)}, self.best)
@@ -84,6 +90,7 @@ class Checkpoints:
             {
                 **weights,
                 "optimizer": self.optimizer.state_dict(),
+                **({"loss": of_loss} if of_loss else {}),
                 "best_value": float(self.best_value),
                 "best_epoch": self.best_epoch,
             },

@@ -9,9 +9,11 @@ import torch
 from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
 
+from monai_ich.data import SliceDataset
 from monai_ich.engines import gathered
 from monai_ich.handlers.engine_state import batch_of, output_of
 from monai_ich.handlers.epoch_means import EpochMeans
+from monai_ich.handlers.worst_groups import worst_accuracies
 from monai_ich.losses import MultiTaskLoss
 from monai_ich.metrics import PredictionTable
 
@@ -28,6 +30,7 @@ class PredictionMetrics:
         threshold: float = 0.5,
         prefix: str = "",
         loss: MultiTaskLoss | None = None,
+        dataset: SliceDataset | None = None,
     ) -> None:
         """Takes the markers of the classifier, the probability from which a slice is positive, and the metrics' prefix.
 
@@ -36,11 +39,13 @@ class PredictionMetrics:
             threshold: probability.
             prefix: such as `val_`.
             loss: also average this loss's parts over what counts for each, as `<prefix>loss...` (see `EpochMeans`).
+            dataset: the evaluator's: also find the accuracy of its worst class and worst group.
         """
         self.markers = list(markers)
         self.threshold = threshold
         self.prefix = prefix
         self.means = EpochMeans(loss) if loss is not None else None
+        self.dataset = dataset
         self.parts: list[PredictionTable] = []
         self.table: PredictionTable | None = None
 
@@ -64,6 +69,8 @@ class PredictionMetrics:
     def _compute(self, engine: Engine) -> None:
         self.table = PredictionTable.concatenate([part for theirs in gathered(self.parts) for part in theirs])
         metrics = self.table.metrics(self.threshold)
+        if self.dataset is not None:
+            metrics |= worst_accuracies(self.table, self.dataset, self.threshold)
         if self.means is not None:
             losses, _ = self.means.compute()
             metrics |= losses | {"negative_loss": -losses["loss"]}

@@ -59,8 +59,8 @@ class ImportResult:
 class ImportedSlices:
     """Collects the manifest's rows column by column: a dict a row would take ten times the memory."""
 
-    def __init__(self, labels: Sequence[str] = ()) -> None:
-        self._columns: dict[str, list[Any]] = {name: [] for name in (*IDENTITY_COLUMNS, *TOKEN_COLUMNS, *labels)}
+    def __init__(self, further: Sequence[str] = ()) -> None:
+        self._columns: dict[str, list[Any]] = {name: [] for name in (*IDENTITY_COLUMNS, *TOKEN_COLUMNS, *further)}
 
     def add(self, row: dict[str, Any]) -> None:
         """Adds one slice; what is not given is empty."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from monai_ich.data.manifest_card import add_place_faults
 from monai_ich.importers.assembly import (
     PROGRESS_FOLDER,
@@ -26,6 +28,7 @@ from monai_ich.importers.mask_files import MaskFinder
 from monai_ich.importers.pseudonyms import Pseudonyms, load_key
 from monai_ich.importers.redaction import Redactor
 from monai_ich.importers.scanning import ScanOptions, chunks, scan_chunk
+from monai_ich.importers.series_attributes import SERIES_ATTRIBUTES
 from monai_ich.importers.series_item import SeriesItem, SeriesOptions
 from monai_ich.importers.series_reading import RESAMPLED, read_series_item
 from monai_ich.utils.errors import ConfigurationError, FaultList
@@ -239,7 +242,7 @@ def import_series(
     output = request.output.resolve()
     records = Records(output / PROGRESS_FOLDER / "series")
     pseudonyms = items[0].redactor.pseudonyms if items else Pseudonyms(b"")
-    table, series = ImportedSlices(), []
+    table, series = ImportedSlices(tuple(SERIES_ATTRIBUTES)), []
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
     for item, result in do_items(read_series_item, items, records, "reading series", request.workers):
         refused.extend(Refusal(**entry) for entry in result["refused"])
@@ -249,13 +252,22 @@ def import_series(
             continue
         for number, row in enumerate(result["rows"], start=1):
             names = {"patient": item.patient, "study": item.study, "series": item.series, "hospital": item.hospital}
-            table.add({**row, **names, "key": f"{item.series}-{number:04d}", "study_id": item.study})
+            # an import that goes on may find records from before attributes were read
+            table.add(
+                {
+                    **row,
+                    **names,
+                    **result.get("attributes", {}),
+                    "key": f"{item.series}-{number:04d}",
+                    "study_id": item.study,
+                }
+            )
         if result["rows"]:
             annotated = sum(row["mask"] != "" for row in result["rows"])
             about = {"series": item.series, "study_id": item.study, **result["header"], "annotated": annotated}
             series.append({**about, "notes": "; ".join(result["notes"])})
     card, notes = _with_resampled(request.card, notes, series)
-    frame = fill_hospital(table.frame(), labels, refused, pseudonyms.token)
+    frame = fill_hospital(_without_unknown(table.frame()), labels, refused, pseudonyms.token)
     return finish(
         frame, refused, series, notes,
         manifest=request.manifest,
@@ -266,6 +278,11 @@ def import_series(
         positives=request.positives,
         importer=importer,
     )  # fmt: skip
+
+
+def _without_unknown(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table without the attributes that no series states."""
+    return frame.drop(columns=[name for name in SERIES_ATTRIBUTES if (frame[name].fillna("") == "").all()])
 
 
 def _with_resampled(card: Card, notes: Sequence[str], series: Sequence[dict[str, Any]]) -> tuple[Card, Sequence[str]]:

@@ -14,6 +14,8 @@ from pydicom.dataset import Dataset
 
 from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.mask_grids import PlacedMasks
+from monai_ich.importers.redaction import identity_of
+from monai_ich.importers.series_attributes import attributes_of_series, contrast_of, lossy_of
 from monai_ich.importers.series_item import SeriesItem, refuse_file, refuse_series
 from monai_ich.importers.series_masks import masks_of_series, write_masks
 from monai_ich.importers.series_slices import Slice, read_slice_file, series_order
@@ -30,7 +32,8 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
     Returns:
         `rows`: one a slice from foot to head, with image, image_slice, mask, mask_slice (paths relative to the
         data set's folder), `instance` (a token), `shape`, and `blood` (1, 0, None without a mask); `header`: what the
-        scanner was, and whether masks were resampled, nothing of the patient; `refused`; `notes`.
+        scanner was, and whether masks were resampled, nothing of the patient; `attributes`: the manifest's columns of
+        it; `refused`; `notes`.
     """
     refused: list[Refusal] = []
     slices, first = _readable_slices(item, refused)
@@ -57,7 +60,13 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
     ]
     header = {**_header(first, ordered), "mask_grid": _mask_grid(placed)}
     notes = [*notes, *placed.notes]
-    return {"rows": rows, "header": header, "notes": notes, "refused": [entry.as_dict() for entry in refused]}
+    return {
+        "rows": rows,
+        "header": header,
+        "attributes": attributes_of_series(header, identity_of(first)),
+        "notes": notes,
+        "refused": [entry.as_dict() for entry in refused],
+    }
 
 
 def _readable_slices(item: SeriesItem, refused: list[Refusal]) -> tuple[list[Slice], Dataset]:
@@ -117,6 +126,8 @@ def _header(first: Dataset, ordered: Sequence[Slice]) -> dict[str, Any]:
         "slice_thickness_mm": round(frame.thickness_mm, 4),
         "slice_step_mm": round(_step_mm(ordered), 4),
         "tilt_deg": round(float(np.degrees(np.arccos(np.clip(normal[2], 0, 1)))), 2),
+        "contrast": contrast_of(first),
+        "lossy": lossy_of(first),
     }
 
 

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import nn
 
+from monai_ich.losses.group_losses import group_loss
 from monai_ich.losses.reduction import RankSum, sum_over_ranks
 from monai_ich.losses.task_losses import ClassificationLoss, ReconstructionLoss, SegmentationLoss
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
@@ -66,6 +67,10 @@ class MultiTaskLoss(nn.Module):
         ignore_empty: bool = True,
         dice_over: str = "image",
         rank_sum: RankSum = sum_over_ranks,
+        robust: str = "none",
+        group_counts: Sequence[int] | None = None,
+        group_dro_step: float = 0.01,
+        group_dro_adjustment: float = 0.0,
     ) -> None:
         """Takes the weights of the tasks, and the options of their losses.
 
@@ -77,6 +82,10 @@ class MultiTaskLoss(nn.Module):
             ignore_empty: see `SegmentationLoss`.
             dice_over: see `SegmentationLoss`.
             rank_sum: sums over processes (see `global_mean`).
+            robust: how the classification weighs groups in training, `reweighting` or `group_dro`; `none`: not at all.
+            group_counts: how many slices of training each group has (see `SliceGroups.counts`); None: no groups.
+            group_dro_step: see `GroupDRO`.
+            group_dro_adjustment: see `GroupDRO`.
 
         Raises:
             ConfigurationError: no task, an unknown task, a weight that is not a number of at least 0, or an option that
@@ -86,7 +95,8 @@ class MultiTaskLoss(nn.Module):
         _check_tasks(list(weights), "weights")
         _check_weights(weights)
         self.weights = {Task(task).value: float(weight) for task, weight in weights.items()}
-        self.classification = ClassificationLoss(num_markers, rank_sum)
+        group_mean = group_loss(robust, group_counts, group_dro_step, group_dro_adjustment, rank_sum)
+        self.classification = ClassificationLoss(num_markers, rank_sum, group_mean)
         self.segmentation = SegmentationLoss(ce_weight, dice_weight, ignore_empty, dice_over, rank_sum)
         self.reconstruction = ReconstructionLoss(rank_sum)
         self.components: dict[str, torch.Tensor] = {}
@@ -97,7 +107,7 @@ class MultiTaskLoss(nn.Module):
 
         Args:
             pred: the network's output: `cls` (B, K), `seg` (B, 2, H, W), `rec` (B, 1, H, W), those in use.
-            target: `label`, `mask` and `has_mask`, `image`, those that the heads need.
+            target: `label`, `mask` and `has_mask`, `image`, those that the heads need; `group` for a robust loss.
 
         Returns:
             A scalar, float32.
@@ -113,7 +123,7 @@ class MultiTaskLoss(nn.Module):
     def _task_loss(self, task: str, output: torch.Tensor, target: Mapping[str, torch.Tensor]) -> torch.Tensor:
         of_task: ClassificationLoss | SegmentationLoss | ReconstructionLoss
         if task == Task.CLS:
-            of_task, targets = self.classification, [target[Key.LABEL]]
+            of_task, targets = self.classification, [target[Key.LABEL], target.get(Key.GROUP)]
         elif task == Task.SEG:
             of_task, targets = self.segmentation, [target[Key.MASK], target[Key.HAS_MASK]]
         else:

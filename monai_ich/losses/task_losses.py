@@ -11,6 +11,7 @@ from monai.losses import DiceLoss
 from torch import nn
 from torch.nn import functional
 
+from monai_ich.losses.group_losses import GroupDRO, GroupReweighting
 from monai_ich.losses.reduction import RankSum, global_mean, global_ratio, sum_over_ranks
 from monai_ich.utils.errors import ConfigurationError, did_you_mean
 from monai_ich.utils.keys import DICE_OVER
@@ -105,36 +106,50 @@ class SegmentationLoss(nn.Module):
 
 
 class ClassificationLoss(nn.Module):
-    """Cross entropy for one marker, binary cross entropy of each for several; unknown labels take no part."""
+    """Cross entropy for one marker, binary cross entropy of each for several; unknown labels take no part.
 
-    def __init__(self, num_markers: int = 1, rank_sum: RankSum = sum_over_ranks) -> None:
-        """Takes the number of markers.
+    The values are averaged, or, with `group_mean` and where gradients are recorded, weighed by their groups. So a
+    validation loss is the ordinary mean with every training loss, and leaves the state of group DRO as it is.
+    """
+
+    def __init__(
+        self,
+        num_markers: int = 1,
+        rank_sum: RankSum = sum_over_ranks,
+        group_mean: GroupReweighting | GroupDRO | None = None,
+    ) -> None:
+        """Takes the number of markers, and how values are averaged.
 
         Args:
             num_markers: 1 for two classes with softmax, more for one sigmoid each.
             rank_sum: sums over processes (see `global_mean`).
+            group_mean: of one marker; None: the ordinary mean.
 
         Raises:
-            ValueError: fewer than one marker.
+            ValueError: fewer than one marker, or several with `group_mean`.
         """
         super().__init__()
         if num_markers < 1:
             raise ValueError(f"expected at least one marker, got num_markers={num_markers}")
+        if num_markers > 1 and group_mean is not None:
+            raise ValueError(f"groups are of one marker, got num_markers={num_markers}; choose one marker")
+        self.group_mean = group_mean
         self.num_markers = num_markers
         self.rank_sum = rank_sum
 
-    def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    def forward(self, logits: torch.Tensor, label: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
         """Returns the mean loss of the images that take part.
 
         Args:
             logits: (B, 2) for one marker, (B, K) for K markers.
             label: int64 (B,) for one marker, 0 or 1, negative = unknown; float (B, K) for several, NaN = unknown.
+            group: int64 (B,), negative = unknown; needed with `group_mean`, where gradients are recorded.
 
         Returns:
             A scalar, 0 with gradients of zero when no label is known.
 
         Raises:
-            ValueError: the shapes do not fit.
+            ValueError: the shapes do not fit, or the groups are missing.
         """
         columns = 2 if self.num_markers == 1 else self.num_markers
         label_shape = logits.shape[:1] if self.num_markers == 1 else logits.shape
@@ -152,7 +167,12 @@ class ClassificationLoss(nn.Module):
                 known = ~label.isnan()
                 target = label.float().nan_to_num(0.0)
                 values = functional.binary_cross_entropy_with_logits(logits.float(), target, reduction="none")
-            loss, self.count = global_mean(values, known, self.rank_sum)
+            if self.group_mean is None or not torch.is_grad_enabled():
+                loss, self.count = global_mean(values, known, self.rank_sum)
+            elif group is None:
+                raise ValueError("a loss of groups expects the group of every image, but the batch has no groups")
+            else:
+                loss, self.count = self.group_mean(values, known, group)
         return loss
 
 

@@ -21,6 +21,12 @@ class Task(StrEnum):
 # What the sums of the Dice loss run over: each image, as in the paper, or all images of a step.
 DICE_OVER = ("image", "batch")
 
+# What has the same number of slices in an epoch, and how; which classification loss groups have; what images are mixed.
+BALANCES = ("none", "class", "group")
+BALANCE_BY = ("draw", "subsample")
+ROBUST_LOSSES = ("none", "reweighting", "group_dro")
+MIXINGS = ("none", "selecmix_by_attributes")
+
 
 class Key(StrEnum):
     """Keys of a sample and of a batch."""

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.usefixtures("in_root")
 BUNDLE = ROOT / "bundles/mtl"
 BASES = {path.parent: path for path in sorted((ROOT / "bundles").glob("*/train.json"))}
 NOT_CONFIGS = {"metadata.json", "train.json"}
-# These need a trained run, and have tests of their own below.
-AFTER_TRAINING = {"evaluate.json", "inference.json"}
+# These need a trained run, and have tests of their own, below and in test_robust_runs.py.
+AFTER_TRAINING = {"evaluate.json", "inference.json", "dfr.json"}
 OVERLAYS = sorted(p for p in (ROOT / "bundles").rglob("*.json") if p.name not in NOT_CONFIGS | AFTER_TRAINING)
 # The rows of Table 1 are trained by tests/table/test_table_rows.py, which finds them as the table does.
 ROWS = [p for p in OVERLAYS if p.parent in BASES and "row" in json.loads(p.read_text())]
@@ -48,9 +48,10 @@ def test_there_is_no_config_that_no_test_runs() -> None:
 
 
 @pytest.mark.parametrize("overlay", [p for p in OVERLAYS if p not in ROWS], ids=lambda p: f"{p.parent.name}/{p.name}")
-def test_an_overlay_trains(overlay: Path, tiny_settings: dict[str, Any]) -> None:
+def test_an_overlay_trains(overlay: Path, tiny_settings: dict[str, Any], grouped_settings: dict[str, Any]) -> None:
+    settings = grouped_settings if overlay.parent.name == "robust" else tiny_settings
     run_dir = Path(tiny_settings["run_directory::runs_dir"]) / overlay.stem
-    run_bundle(config_file=_files(overlay), **tiny_settings, run_dir=str(run_dir))
+    run_bundle(config_file=_files(overlay), **settings, run_dir=str(run_dir))
     results = json.loads((run_dir / "results.json").read_text())
     assert set(results["metrics"]) == {"test_hospitals_1_4", "test_hospitals_5_11"}
     assert torch.load(run_dir / "models/last.pt", weights_only=True)["epoch"] == 1

@@ -46,7 +46,7 @@ def frame(tmp_path: Path) -> pd.DataFrame:
 @pytest.fixture
 def make(tmp_path: Path, frame: pd.DataFrame) -> Callable[..., SliceDataset]:
     def build(table: pd.DataFrame = frame, split: str | None = None, **change: Any) -> SliceDataset:
-        names = ("augmentation", "markers", "drop_unlabelled", "only_with_blood")
+        names = ("augmentation", "markers", "drop_unlabelled", "only_with_blood", "groups")
         of_dataset = {key: change.pop(key) for key in names if key in change}
         of_store = {
             "preprocessing": preprocessing(),

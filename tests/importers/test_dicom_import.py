@@ -28,6 +28,8 @@ from pydicom.uid import generate_uid
 from support import strict_json
 
 from monai_ich.importers import import_dicom
+from monai_ich.importers.redaction import Identity
+from monai_ich.importers.series_attributes import attributes_of_series, contrast_of, lossy_of
 from monai_ich.transforms import LoadSlicesd
 
 # hospital 1: straight; 2: tilted gantry, mask rows flipped; 3: padding; 4: from head to foot; 6: tilted, 12-bit
@@ -241,3 +243,54 @@ def test_copies_are_dropped_and_noted(tmp_path: Path) -> None:
     edit(tmp_path / "export" / "b" / "again.dcm", lambda data: setattr(data, "RescaleIntercept", -1000))
     refused = import_dicom_refusals(tmp_path)
     assert "lie at the same position" in refused[0].reason
+
+
+def test_how_a_series_was_acquired_becomes_attributes_of_its_slices(tmp_path: Path) -> None:
+    first, second = bleeding_patient(2), bleeding_patient(5)
+    write_study(tmp_path / "export" / "a", first)
+    write_study(tmp_path / "export" / "b", second)
+    for path in (tmp_path / "export" / "a").rglob("*.dcm"):
+        header = pydicom.dcmread(path)
+        header.ContrastBolusAgent = "Iomeprol 400"
+        header.LossyImageCompression = "01"
+        header.ManufacturerModelName = f"Scan {header.PatientID}"
+        header.save_as(path)
+    manifest = import_dicom(request(tmp_path)).manifest
+    frame = read(manifest).frame
+    by_study = frame.groupby("study_id")
+    cells = {name: by_study[name].unique().map(list).tolist() for name in frame if name.startswith("attribute_")}
+    assert sorted(cells["attribute_contrast"]) == [[""], ["yes"]]
+    assert ["yes"] in cells["attribute_lossy"]
+    assert [f"{float(header.SliceThickness):g}"] in cells["attribute_slice_thickness_mm"]
+    assert [header.ConvolutionKernel] in cells["attribute_kernel"]
+    assert [""] in cells["attribute_scanner"], "a value that mentions the patient is left out"
+    assert "Iomeprol" not in manifest.read_text(), "the agent's name is not kept"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "expected"),
+    [
+        ("ContrastBolusAgent", "NONE", "no"),
+        ("ContrastBolusAgent", "", ""),
+        ("LossyImageCompression", "00", "no"),
+        ("LossyImageCompression", "?", ""),
+        ("TransferSyntaxUID", "1.2.840.10008.1.2.4.51", "yes"),
+        ("TransferSyntaxUID", "1.2.840.10008.1.2.4.91", ""),
+    ],
+)
+def test_what_a_header_does_not_say_is_unknown(keyword: str, value: str, expected: str) -> None:
+    header = pydicom.Dataset()
+    header.file_meta = pydicom.dataset.FileMetaDataset()
+    setattr(header.file_meta if keyword.startswith("Transfer") else header, keyword, value)
+    assert (contrast_of if keyword.startswith("Contrast") else lossy_of)(header) == expected
+
+
+def test_attributes_are_short_technical_texts() -> None:
+    header = {"model": "Aquilion\tONE\x00 <b>", "kernel": "x" * 65, "slice_thickness_mm": 5.0, "contrast": "yes"}
+    assert attributes_of_series(header, Identity()) == {
+        "attribute_scanner": "Aquilion ONE b",
+        "attribute_kernel": "",
+        "attribute_slice_thickness_mm": "5",
+        "attribute_contrast": "yes",
+        "attribute_lossy": "",
+    }
