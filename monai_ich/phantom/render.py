@@ -48,6 +48,14 @@ class PhantomPatient:
     pose: Pose
     scan: Scan
 
+    def paired(self, present: bool) -> PhantomPatient:
+        """A study of the patient's counterfactual pair: study 1 without the nuisance `spec.pairs` names, 2 with it.
+
+        Anatomy, position, noise and every other nuisance are the same in both.
+        """
+        truth = self.truth.with_nuisance(self.spec.pairs.nuisance, present)
+        return replace(self, truth=replace(truth, study=2 if present else 1))
+
     def tissue(self, index: int) -> tuple[Array, PlaneGrid, ClotLevels | None]:
         """Noise-free HU of a slice on every second pixel (matrix / 2), its grid, and the clot's cut through it."""
         grid = self.scan.half_grid(index, self.pose)

@@ -107,7 +107,7 @@ def test_a_phantom_of_an_older_version(here: Path) -> None:
     del spec["clot_volume_factor"]
     recorded.write_text(json.dumps({**spec, "phantom_version": 1}))
     said = refusal(MANIFEST, TINY)
-    assert "phantom_version: on disk 1, asked for 2 (an older or newer version of this program made it)" in said
+    assert "phantom_version: on disk 1, asked for 3 (an older or newer version of this program made it)" in said
     assert "clot_volume_factor: not recorded on disk, asked for 1.0" in said
     recorded.write_text("[1]")
     assert "does not hold the phantom's specification; expected a JSON object" in refusal(MANIFEST, TINY)
