@@ -57,7 +57,9 @@ def _add_holder(hu: Array, scan: Scan, head: Head) -> None:
     ring = (np.sqrt((x / wide) ** 2 + (y / tall) ** 2) - 1) * tall
     free = (hu < -400) & (y > -5 + 0.2 * np.abs(x))
     hu[free & (ring > -9) & (ring < 0)] = -930
-    hu[free & (np.abs(ring - 1.5) < 1.8)] = _SHELL_HU
+    # Of a line one point wide, interpolation leaves a value below 0 HU: a brain window would not show it. So the shell
+    # is two points wide at least; at 256 x 256 and above it is as thin as it is.
+    hu[free & (np.abs(ring - 1.5) < max(1.8, step))] = _SHELL_HU
 
 
 def _mask_background(pixels: NDArray[np.int16], truth: PatientTruth, head: Head, grid: PlaneGrid) -> NDArray[np.int16]:

@@ -91,9 +91,10 @@ def _split(frame: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, dict[str, Any]
     """
     extra = frame[frame["split"] != ""]
     frame = frame[frame["split"] == ""]
-    faults = FaultList("the extra test sets cannot be used; make more patients for them:")
-    check_classes(extra, [_MARKER], (), faults)
-    faults.raise_if_any(ManifestError)
+    if len(extra):
+        faults = FaultList("the extra test sets cannot be used; make more patients for them:")
+        check_classes(extra, [_MARKER], (), faults)
+        faults.raise_if_any(ManifestError)
     made = set(frame["hospital"].astype(str))
     shares: dict[str, Any] = {"marker": _MARKER, "test_fraction": 0.1, "val_fraction": 0.2}
     for attempt in range(seed, seed + _SPLIT_ATTEMPTS):

@@ -60,11 +60,11 @@ class CounterfactualPairs:
     """Test sets in which each head is there twice, once without and once with one nuisance.
 
     Attributes:
-        nuisance: one of `PAIRABLE`; "" makes no pairs.
+        nuisance: one of `PAIRABLE`; None makes no pairs.
         studies: patients of hospitals 1 to 11; each has two studies.
     """
 
-    nuisance: str = ""
+    nuisance: str | None = None
     studies: tuple[int, ...] = DEFAULT_PAIRS
 
 
@@ -160,8 +160,8 @@ class PhantomSpec:
 
     def _check_pairs(self, faults: FaultList) -> None:
         nuisance, studies = self.pairs.nuisance, self.pairs.studies
-        _check_counts(faults, "pairs.studies", studies, len(HOSPITALS), some=nuisance != "")
-        if nuisance == "":
+        _check_counts(faults, "pairs.studies", studies, len(HOSPITALS), some=nuisance is not None)
+        if nuisance is None:
             return
         if nuisance == "clot_volume":
             faults.add(

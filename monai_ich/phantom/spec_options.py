@@ -44,7 +44,7 @@ def spec_from_options(
     if reversed_studies is not None:
         default = PhantomSpec.reversed_studies
         given["reversed_studies"] = _counts("--reversed-studies", reversed_studies, default, faults)
-    wanted = CounterfactualPairs(pairs or "")
+    wanted = CounterfactualPairs(pairs)
     if pair_studies is not None:
         wanted = replace(wanted, studies=_counts("--pair-studies", pair_studies, wanted.studies, faults))
         if pairs is None:
