@@ -30,12 +30,79 @@ def phantom(
     seed: Annotated[
         int | None, typer.Option(min=0, help="The same seed gives the same bytes.", show_default="the demo's")
     ] = None,
+    studies: Annotated[
+        str | None,
+        typer.Option(help="Patients of hospitals 1 to 11, as 150,34,34,34,12,...", show_default="the demo's"),
+    ] = None,
+    slices_per_study: Annotated[
+        int | None, typer.Option(help="Slices of a patient, 1 or more.", show_default="the demo's")
+    ] = None,
+    matrix: Annotated[
+        int | None, typer.Option(help="Rows and columns, even, 32 or more.", show_default="the demo's")
+    ] = None,
+    dial: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Hospitals 1-4: how strongly clot_volume, kernel, head_holder or side_letter goes with hypodensity, "
+            "from -1 to 1; repeat.",
+            show_default="clot_volume=0.5, others 0",
+        ),
+    ] = None,
+    dial_new: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="The dials of hospitals 5-11; repeat.", show_default="clot_volume=0.5, others 0"
+        ),
+    ] = None,
+    mechanism: Annotated[
+        str,
+        typer.Option(
+            help="latent: a dial is a correlation and shares of patients stay; flip: a nuisance equals the patient's "
+            "marker with probability (1 + dial) / 2."
+        ),
+    ] = "latent",
+    side_letter_fraction: Annotated[
+        float | None, typer.Option(help="Share of patients with a burnt-in side letter.", show_default="0")
+    ] = None,
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            help="Add test sets of heads without and with one nuisance: kernel, head_holder or side_letter.",
+            show_default="none",
+        ),
+    ] = None,
+    pair_studies: Annotated[
+        str | None,
+        typer.Option(
+            help="Patients of these pairs in hospitals 1 to 11.", show_default="24 in hospital 1, 6 in others, 0 in 10"
+        ),
+    ] = None,
+    reversed_studies: Annotated[
+        str | None,
+        typer.Option(
+            help="Patients of hospitals 1 to 4 for the test set whose dials have the opposite sign, as 24,6,6,6.",
+            show_default="none",
+        ),
+    ] = None,
     workers: _WORKERS = None,
 ) -> None:
     """Make the head-CT phantom: 11 hospitals, DICOM series, masks for hospitals 1-4, manifest and truth."""
-    from monai_ich.phantom import PhantomSpec, generate_phantom, phantom_folder
+    from monai_ich.phantom import generate_phantom, phantom_folder, spec_from_options
 
-    spec = PhantomSpec() if seed is None else PhantomSpec(seed=seed)
+    spec = spec_from_options(
+        dial or (),
+        dial_new or (),
+        pairs,
+        pair_studies,
+        studies,
+        reversed_studies,
+        seed=seed,
+        slices_per_study=slices_per_study,
+        matrix=matrix,
+        mechanism=mechanism,
+        side_letter_fraction=side_letter_fraction,
+    )
     path = generate_phantom(dataset_dir or phantom_folder(manifest), manifest, spec, workers=workers)
     console.print(f"written: {path}", soft_wrap=True)
 

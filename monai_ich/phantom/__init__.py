@@ -8,13 +8,15 @@ from monai_ich.phantom.hospitals import HOSPITALS, TRAINING_HOSPITALS, CaseMix, 
 from monai_ich.phantom.patients import PatientTruth, draw_patient
 from monai_ich.phantom.render import PhantomPatient, RenderedSlice, make_patient
 from monai_ich.phantom.slice_truth import SliceTruth
-from monai_ich.phantom.spec import TRANSFER_SYNTAXES, PhantomSpec, SpuriousDials
+from monai_ich.phantom.spec import TRANSFER_SYNTAXES, CounterfactualPairs, PhantomSpec, SpuriousDials
+from monai_ich.phantom.spec_options import spec_from_options
 
 __all__ = [
     "HOSPITALS",
     "TRAINING_HOSPITALS",
     "TRANSFER_SYNTAXES",
     "CaseMix",
+    "CounterfactualPairs",
     "Hospital",
     "PatientTruth",
     "PhantomPatient",
@@ -28,4 +30,5 @@ __all__ = [
     "generate_phantom",
     "make_patient",
     "phantom_folder",
+    "spec_from_options",
 ]

@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""What the scanner adds to the anatomy: head holder, kernel blur, noise, HU offset, padding and masking."""
+"""What scanner and archive add to the anatomy: holder, kernel blur, noise, HU offset, padding, masking, side letter."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from monai_ich.phantom.grids import Array, PlaneGrid, smoothstep, upsample_twice
 from monai_ich.phantom.head import Head
 from monai_ich.phantom.patients import PatientTruth
 from monai_ich.phantom.scan import Scan
+from monai_ich.phantom.side_letter import burn_in_side_letter
 
 PADDING_STORED = -2000  # Pixel Padding Value (0028,0120) of the hospitals that pad
 _LOWEST_HU, _HIGHEST_HU = -1024, 3071
@@ -39,7 +40,10 @@ def acquire(
         full += fine * np.repeat(np.repeat(scale, 2, 0), 2, 1)
     full += np.float32(truth.hu_offset)
     pixels = np.rint(np.clip(full, _LOWEST_HU, _HIGHEST_HU)).astype(np.int16)
-    return _mask_background(pixels, truth, head, grid)
+    pixels = _mask_background(pixels, truth, head, grid)
+    if truth.side_letter:
+        burn_in_side_letter(pixels)
+    return pixels
 
 
 def _add_holder(hu: Array, scan: Scan, head: Head) -> None:
@@ -53,7 +57,9 @@ def _add_holder(hu: Array, scan: Scan, head: Head) -> None:
     ring = (np.sqrt((x / wide) ** 2 + (y / tall) ** 2) - 1) * tall
     free = (hu < -400) & (y > -5 + 0.2 * np.abs(x))
     hu[free & (ring > -9) & (ring < 0)] = -930
-    hu[free & (np.abs(ring - 1.5) < 1.8)] = _SHELL_HU
+    # Of a line one point wide, interpolation leaves a value below 0 HU: a brain window would not show it. So the shell
+    # is two points wide at least; at 256 x 256 and above it is as thin as it is.
+    hu[free & (np.abs(ring - 1.5) < max(1.8, step))] = _SHELL_HU
 
 
 def _mask_background(pixels: NDArray[np.int16], truth: PatientTruth, head: Head, grid: PlaneGrid) -> NDArray[np.int16]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -15,6 +15,7 @@ from monai_ich.phantom.spec import PhantomSpec
 VOLUME_RANGE_ML = (3.0, 100.0)
 _IRREGULARITY_VOLUME_CORRELATION = 0.4  # Barras: regular shape in 43/17/3 % of small/middle/large clots
 _FLUID_MIN_ML = 12.0  # a level needs a cavity to settle in
+_SHARP_NOISE = 1.3  # times the noise of the soft kernel
 
 
 class Stream(IntEnum):
@@ -25,6 +26,7 @@ class Stream(IntEnum):
     CLOT = 2
     SCAN = 3
     NOISE = 4
+    NUISANCE = 5
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,9 @@ class PatientTruth:
     Attributes:
         hypodensity, margin_irregularity, blend_sign, fluid_level: the clot has the marker somewhere in 3-D.
         clot_volume_ml: the volume aimed at, 0 without haemorrhage.
-        kernel_sharp, head_holder: the two acquisition nuisances.
+        kernel_sharp, head_holder, side_letter: the nuisances that a patient has or has not.
         noise_hu, blur_mm, hu_offset: noise (sd in brain), kernel blur (sigma) and HU offset of this scan.
+        study: 1, or 2 for the study of a pair that has the paired nuisance.
     """
 
     hospital: int
@@ -51,6 +54,8 @@ class PatientTruth:
     noise_hu: float
     blur_mm: float
     hu_offset: float
+    side_letter: bool = False
+    study: int = 1
 
     @property
     def site(self) -> Hospital:
@@ -67,7 +72,22 @@ class PatientTruth:
 
     @property
     def study_id(self) -> str:
-        return f"phantom_{self.hospital:02d}_{self.number:04d}_s1"
+        return f"phantom_{self.hospital:02d}_{self.number:04d}_s{self.study}"
+
+    def with_nuisance(self, nuisance: str, present: bool) -> PatientTruth:
+        """The same patient with one nuisance present or absent, and with nothing else changed.
+
+        Args:
+            nuisance: one of `PAIRABLE`. The sharp kernel has more noise and less blur, which belongs to it.
+            present: whether the patient shall have it.
+        """
+        if nuisance != "kernel":
+            return replace(self, **{nuisance: present})
+        if present == self.kernel_sharp:
+            return self
+        noise_hu = self.noise_hu * _SHARP_NOISE if present else self.noise_hu / _SHARP_NOISE
+        blur_mm = self.site.kernel_blur_mm[int(present)]
+        return replace(self, kernel_sharp=present, noise_hu=noise_hu, blur_mm=blur_mm)
 
 
 def generator(spec: PhantomSpec, hospital: int, number: int, stream: Stream, extra: int = 0) -> np.random.Generator:
@@ -78,11 +98,27 @@ def generator(spec: PhantomSpec, hospital: int, number: int, stream: Stream, ext
 def draw_patient(spec: PhantomSpec, hospital: int, number: int) -> PatientTruth:
     """Draws a patient's truth.
 
-    The marker has a standard-normal latent h, above its threshold where the marker is. A nuisance with dial d has the
-    latent d h + sqrt(1 - d^2) e with independent e, so its own distribution does not change with the dial. For the
-    clot's volume h is standard normal among patients with haemorrhage, for kernel and holder among all patients.
+    With the mechanism `latent`, the marker has a standard-normal latent h, above its threshold where the marker is. A
+    nuisance with dial d has the latent d h + sqrt(1 - d^2) e with independent e, so its own distribution does not
+    change with the dial: a nuisance has the hospital's share of patients. For the clot's volume h is standard normal
+    among patients with haemorrhage, for the other nuisances among all patients.
+
+    With the mechanism `flip`, a nuisance with dial d is there when the patient's marker is, with probability
+    (1 + d) / 2, and otherwise the other way round. Where a share m of the patients has the marker, a share
+    1/2 + d (m - 1/2) has the nuisance; at dial 0 half of them have it. A clot is larger than the hospital's median
+    volume when the patient has the marker, with that probability; how far it is from the median does not depend on the
+    marker.
+
+    Under both, a nuisance that a hospital never has stays absent there: the head holder in hospital 10, and the side
+    letter where `side_letter_fraction` is 0 or the hospital masks the background.
+
+    Args:
+        spec: seed, dials and mechanism.
+        hospital: 1 to 11.
+        number: from 0; from `FIRST_PAIRED` on patients of pairs; from `FIRST_REVERSED` on, in hospitals 1-4, patients
+            for whom the signs of the dials are turned.
     """
-    site, dials = HOSPITALS[hospital], spec.dials_of(hospital)
+    site, dials = HOSPITALS[hospital], spec.dials_of(hospital, number)
     mix, rng = site.mix, generator(spec, hospital, number, Stream.CASE)
     ich = bool(rng.random() < mix.ich)
     level = rng.random()
@@ -94,14 +130,26 @@ def draw_patient(spec: PhantomSpec, hospital: int, number: int) -> PatientTruth:
     among_clots, among_all = float(ndtri(level)), float(ndtri(rank))
     noise = rng.standard_normal(3)
 
-    def score(dial: float, latent: float, own: float) -> float:
-        return dial * latent + np.sqrt(1 - dial**2) * own
+    # A stream of their own: what is drawn above and below stays the same whatever the mechanism.
+    own = generator(spec, hospital, number, Stream.NUISANCE)
+    luck, letter_noise = own.random(4), own.standard_normal()
 
-    volume_score = score(dials.clot_volume, among_clots, noise[0])
+    def present(dial: float, share: float, independent: float, u: float) -> bool:
+        if share == 0:
+            return False
+        if spec.mechanism == "flip":
+            return _goes_along(hypodense, dial, u)
+        return bool(_score(dial, among_all, independent) > ndtri(1 - share))
+
+    volume_score = _score(dials.clot_volume, among_clots, noise[0])
+    if spec.mechanism == "flip":
+        volume_score = abs(noise[0]) if _goes_along(hypodense, dials.clot_volume, luck[0]) else -abs(noise[0])
     median = mix.volume_median_ml * spec.clot_volume_factor
     volume = float(np.clip(median * np.exp(mix.volume_sigma * volume_score), *VOLUME_RANGE_ML))
-    sharp = bool(score(dials.kernel, among_all, noise[1]) > ndtri(1 - site.sharp_fraction))
-    holder = bool(score(dials.head_holder, among_all, noise[2]) > ndtri(1 - site.holder_fraction))
+    sharp = present(dials.kernel, site.sharp_fraction, noise[1], luck[1])
+    holder = present(dials.head_holder, site.holder_fraction, noise[2], luck[2])
+    letter_share = 0.0 if site.background == "masked" else spec.side_letter_fraction
+    letter = present(dials.side_letter, letter_share, letter_noise, luck[3])
     r = _IRREGULARITY_VOLUME_CORRELATION
     irregular = ndtr(r * volume_score + np.sqrt(1 - r**2) * rng.standard_normal()) > 1 - mix.margin_irregularity
     u_fluid, u_blend = rng.random(2)
@@ -110,7 +158,18 @@ def draw_patient(spec: PhantomSpec, hospital: int, number: int) -> PatientTruth:
     return PatientTruth(
         hospital, number, ich, hypodense, bool(ich and irregular), bool(ich and blend), bool(ich and fluid),
         volume if ich else 0.0, sharp, holder,
-        noise_hu=float(rng.uniform(*site.noise_hu)) * (1.3 if sharp else 1.0),
+        noise_hu=float(rng.uniform(*site.noise_hu)) * (_SHARP_NOISE if sharp else 1.0),
         blur_mm=site.kernel_blur_mm[int(sharp)],
         hu_offset=float(rng.normal(*site.hu_offset)),
+        side_letter=letter,
     )  # fmt: skip
+
+
+def _score(dial: float, latent: float, independent: float) -> float:
+    """A standard-normal variable whose correlation with `latent` is `dial`."""
+    return float(dial * latent + np.sqrt(1 - dial**2) * independent)
+
+
+def _goes_along(marker: bool, dial: float, u: float) -> bool:
+    """What a nuisance is under `flip`: the patient's marker with probability (1 + dial) / 2, or its opposite."""
+    return marker == bool(u < (1 + dial) / 2)

@@ -19,6 +19,7 @@ from monai_ich.phantom.patients import PatientTruth, Stream, draw_patient, gener
 from monai_ich.phantom.scan import Pose, Scan, draw_scan
 from monai_ich.phantom.slice_truth import SliceTruth, full_mask, measure
 from monai_ich.phantom.spec import PhantomSpec
+from monai_ich.utils.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,22 @@ class PhantomPatient:
     clot: Clot | None
     pose: Pose
     scan: Scan
+
+    def paired(self, present: bool) -> PhantomPatient:
+        """A study of the patient's counterfactual pair: study 1 without the nuisance `spec.pairs` names, 2 with it.
+
+        Anatomy, position, noise and every other nuisance are the same in both.
+
+        Raises:
+            ConfigurationError: the specification names no nuisance.
+        """
+        nuisance = self.spec.pairs.nuisance
+        if nuisance is None:
+            raise ConfigurationError(
+                "the specification makes no pairs; expected one with pairs.nuisance, such as kernel"
+            )
+        truth = self.truth.with_nuisance(nuisance, present)
+        return replace(self, truth=replace(truth, study=2 if present else 1))
 
     def tissue(self, index: int) -> tuple[Array, PlaneGrid, ClotLevels | None]:
         """Noise-free HU of a slice on every second pixel (matrix / 2), its grid, and the clot's cut through it."""

@@ -1,14 +1,15 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""What phantom to make: sizes, seed, and the dials that tie nuisances to the marker."""
+"""What phantom to make: sizes, seed, the dials that tie nuisances to the marker, and the extra test sets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, Literal
 
-from monai_ich.phantom.hospitals import HOSPITALS
-from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
+from monai_ich.phantom.hospitals import HOSPITALS, TRAINING_HOSPITALS
+from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean, shown
 
 TRANSFER_SYNTAXES = {
     "explicit_vr_little_endian": "1.2.840.10008.1.2.1",
@@ -19,23 +20,52 @@ TRANSFER_SYNTAXES = {
 # three points has a slope of about 0.6 per standard deviation of ln(volume), which is a correlation of 0.5.
 REALISTIC_VOLUME_DIAL = 0.5
 
+Mechanism = Literal["latent", "flip"]
+MECHANISMS: tuple[Mechanism, ...] = ("latent", "flip")
+PAIRABLE = ("kernel", "head_holder", "side_letter")  # nuisances that a patient has or has not
+
+# Patient numbers of the extra test sets. They do not depend on the number of other patients, so phantoms of different
+# sizes have the same extra test sets.
+FIRST_PAIRED, FIRST_REVERSED = 10_000, 20_000
+MOST_STUDIES = 10_000  # of a hospital, in each of the three ranges
+DEFAULT_PAIRS = (24, 6, 6, 6, 6, 6, 6, 6, 6, 0, 6)  # nothing outside the head is visible in hospital 10
+
 
 @dataclass(frozen=True)
 class SpuriousDials:
-    """How strongly each nuisance goes with the hypodensity marker, patient by patient.
+    """How strongly each nuisance goes with the hypodensity marker, patient by patient; see `draw_patient`.
 
-    A dial is the correlation between the nuisance's and the marker's latent standard-normal variables: 0 makes them
-    independent, 1 makes the nuisance a function of the marker's latent. Prevalences do not change with a dial.
+    Each dial goes from -1 to 1. 0 makes the nuisance independent of the marker. A negative dial turns the association
+    round: the nuisance goes with patients without the marker.
 
     Attributes:
         clot_volume: larger clots with the marker; 0.5 is about what Barras' series shows, hence the default.
         kernel: the sharp kernel with the marker.
         head_holder: the head holder in view with the marker.
+        side_letter: the burnt-in letter with the marker; `PhantomSpec.side_letter_fraction` must be above 0.
     """
 
     clot_volume: float = REALISTIC_VOLUME_DIAL
     kernel: float = 0.0
     head_holder: float = 0.0
+    side_letter: float = 0.0
+
+    def turned(self) -> SpuriousDials:
+        """The same dials with their signs turned."""
+        return SpuriousDials(**{name: -value for name, value in asdict(self).items()})
+
+
+@dataclass(frozen=True)
+class CounterfactualPairs:
+    """Test sets in which each head is there twice, once without and once with one nuisance.
+
+    Attributes:
+        nuisance: one of `PAIRABLE`; None makes no pairs.
+        studies: patients of hospitals 1 to 11; each has two studies.
+    """
+
+    nuisance: str | None = None
+    studies: tuple[int, ...] = DEFAULT_PAIRS
 
 
 @dataclass(frozen=True)
@@ -51,8 +81,14 @@ class PhantomSpec:
         spurious_new: dials of the new hospitals 5-11, where scanner and holder know nothing of the marker.
         clot_volume_factor: times the hospitals' median clot volumes; 1 is what patients have, more is easier.
         transfer_syntax: a key of `TRANSFER_SYNTAXES`; both are lossless.
+        mechanism: what a dial does, `latent` or `flip`; see `draw_patient`.
+        side_letter_fraction: share of patients with a letter burnt into the corner of their slices, in every hospital
+            but those that mask the background; 0 makes none.
+        pairs: what the test sets `test_pairs_1_4` and `test_pairs_5_11` hold.
+        reversed_studies: patients of hospitals 1 to 4 in the test set `test_reversed`. They are new patients, drawn
+            with the signs of `spurious` turned, that of `clot_volume` too.
 
-    `spurious` and `spurious_new` may be given as {dial: value}, as a config does.
+    `spurious`, `spurious_new` and `pairs` may be given as a mapping, as a config does.
 
     Raises:
         ConfigurationError: on values outside their range, all of them together.
@@ -66,45 +102,135 @@ class PhantomSpec:
     spurious_new: SpuriousDials = field(default_factory=SpuriousDials)
     transfer_syntax: str = "jpeg_ls_lossless"
     clot_volume_factor: float = 1.0
+    mechanism: Mechanism = "latent"
+    side_letter_fraction: float = 0.0
+    pairs: CounterfactualPairs = field(default_factory=CounterfactualPairs)
+    reversed_studies: tuple[int, ...] = (0, 0, 0, 0)
 
     def __post_init__(self) -> None:
         faults = FaultList("The phantom's specification cannot be used")
-        for name in ("spurious", "spurious_new"):
-            object.__setattr__(self, name, _dials(name, getattr(self, name), faults))
-        if self.seed < 0:
-            faults.add(f"seed is {self.seed}, expected 0 or more")
-        if len(self.studies) != len(HOSPITALS) or min(self.studies, default=0) < 0 or sum(self.studies) == 0:
-            faults.add(f"studies is {self.studies}, expected {len(HOSPITALS)} counts, not all zero")
-        if self.slices_per_study is not None and self.slices_per_study < 1:
-            faults.add(f"slices_per_study is {self.slices_per_study}, expected 1 or more, or None for the whole head")
-        if not self.clot_volume_factor > 0:
-            faults.add(f"clot_volume_factor is {self.clot_volume_factor}, expected a number above 0")
-        if self.matrix < 32 or self.matrix % 2:
-            faults.add(f"matrix is {self.matrix}, expected an even number from 32 on")
-        for name in ("spurious", "spurious_new"):
-            for dial, value in asdict(getattr(self, name)).items():
-                if not 0 <= value <= 1:
-                    faults.add(f"{name}.{dial} is {value}, expected 0 (no association) to 1 (complete)")
-        if self.transfer_syntax not in TRANSFER_SYNTAXES:
-            near = did_you_mean(self.transfer_syntax, TRANSFER_SYNTAXES)
-            faults.add(f"transfer_syntax is {self.transfer_syntax!r}, expected {' or '.join(TRANSFER_SYNTAXES)}.{near}")
+        self._make_parts(faults)
+        self._check_sizes(faults)
+        self._check_dials(faults)
+        self._check_pairs(faults)
         faults.raise_if_any(ConfigurationError)
 
-    def dials_of(self, hospital: int) -> SpuriousDials:
-        """The dials that hold in a hospital."""
-        return self.spurious if HOSPITALS[hospital].is_training else self.spurious_new
+    def _make_parts(self, faults: FaultList) -> None:
+        """Builds the parts that a config gives as mappings and lists."""
+        for name, kind, what in (
+            ("spurious", SpuriousDials, "a dial"),
+            ("spurious_new", SpuriousDials, "a dial"),
+            ("pairs", CounterfactualPairs, "a field of the pairs"),
+        ):
+            object.__setattr__(self, name, _built(kind, name, getattr(self, name), what, faults))
+        for name in ("studies", "reversed_studies"):
+            object.__setattr__(self, name, _tuple(getattr(self, name)))
+        object.__setattr__(self, "pairs", CounterfactualPairs(self.pairs.nuisance, _tuple(self.pairs.studies)))
+
+    def _check_sizes(self, faults: FaultList) -> None:
+        _check(faults, "seed", self.seed, _is_whole(0), "a whole number from 0 on")
+        _check_counts(faults, "studies", self.studies, len(HOSPITALS), some=True)
+        _check_counts(faults, "reversed_studies", self.reversed_studies, len(TRAINING_HOSPITALS))
+        if self.slices_per_study is not None:
+            expected = "a whole number from 1 on, or None for the whole head"
+            _check(faults, "slices_per_study", self.slices_per_study, _is_whole(1), expected)
+        even = _is_whole(32)
+        _check(faults, "matrix", self.matrix, lambda v: even(v) and v % 2 == 0, "an even number from 32 on")
+        _check(
+            faults, "clot_volume_factor", self.clot_volume_factor, lambda v: 0 < v < float("inf"), "a number above 0"
+        )
+        expected = "a share from 0 to below 1"
+        _check(faults, "side_letter_fraction", self.side_letter_fraction, lambda v: 0 <= v < 1, expected)
+        if self.transfer_syntax not in TRANSFER_SYNTAXES:
+            _add_unknown(faults, "transfer_syntax", self.transfer_syntax, TRANSFER_SYNTAXES)
+
+    def _check_dials(self, faults: FaultList) -> None:
+        if self.mechanism not in MECHANISMS:
+            _add_unknown(faults, "mechanism", self.mechanism, MECHANISMS)
+        expected = "-1 (complete, turned round) to 0 (no association) to 1 (complete)"
+        for name in ("spurious", "spurious_new"):
+            dials = getattr(self, name)
+            for dial, value in asdict(dials).items():
+                _check(faults, f"{name}.{dial}", value, lambda v: -1 <= v <= 1, expected)
+            if dials.side_letter and self.side_letter_fraction == 0:
+                faults.add(
+                    f"{name}.side_letter is {dials.side_letter}, but side_letter_fraction is 0, so no slice has the "
+                    "letter: give a share of the patients, such as 0.35"
+                )
+
+    def _check_pairs(self, faults: FaultList) -> None:
+        nuisance, studies = self.pairs.nuisance, self.pairs.studies
+        _check_counts(faults, "pairs.studies", studies, len(HOSPITALS), some=nuisance is not None)
+        if nuisance is None:
+            return
+        if nuisance == "clot_volume":
+            faults.add(
+                "pairs.nuisance is 'clot_volume', which is a volume and not something that a head has or has not; "
+                f"expected {' or '.join(PAIRABLE)}"
+            )
+        elif nuisance not in PAIRABLE:
+            _add_unknown(faults, "pairs.nuisance", nuisance, PAIRABLE)
+        elif nuisance != "kernel" and isinstance(studies, tuple):
+            for number, count in enumerate(studies[: len(HOSPITALS)], start=1):
+                if HOSPITALS[number].background == "masked" and count != 0:
+                    faults.add(
+                        f"pairs.studies has {shown(count)} for hospital {number}, expected 0: this hospital masks the "
+                        f"background, so its slices never show the {nuisance}"
+                    )
+
+    def dials_of(self, hospital: int, number: int = 0) -> SpuriousDials:
+        """The dials that hold for a patient of a hospital."""
+        if not HOSPITALS[hospital].is_training:
+            return self.spurious_new
+        return self.spurious.turned() if number >= FIRST_REVERSED else self.spurious
 
     def as_dict(self) -> dict[str, Any]:
         """The specification as JSON-ready values."""
-        return {**asdict(self), "studies": list(self.studies)}
+        values = asdict(self)
+        values["pairs"]["studies"] = list(self.pairs.studies)
+        return {**values, "studies": list(self.studies), "reversed_studies": list(self.reversed_studies)}
 
 
-def _dials(name: str, given: SpuriousDials | Mapping[str, float], faults: FaultList) -> SpuriousDials:
-    """The dials from {dial: value}; adds a fault for each dial that there is not."""
-    if isinstance(given, SpuriousDials):
+def _built(kind: type, name: str, given: Any, what: str, faults: FaultList) -> Any:
+    """A part of the specification from {field: value}; adds a fault for each field that there is not."""
+    if isinstance(given, kind):
         return given
-    known = [dial.name for dial in fields(SpuriousDials)]
-    for dial in given:
-        if dial not in known:
-            faults.add(f"{name}.{dial} is not a dial, expected one of {', '.join(known)}.{did_you_mean(dial, known)}")
-    return SpuriousDials(**{dial: value for dial, value in given.items() if dial in known})
+    if not isinstance(given, Mapping):
+        faults.add(f"{name} is {shown(given)}, expected {{name: value}}")
+        return kind()
+    known = [part.name for part in fields(kind)]
+    for part in (part for part in given if part not in known):
+        near = did_you_mean(str(part), known)
+        faults.add(f"{name}.{part} is not {what}, expected one of {', '.join(known)}.{near}")
+    return kind(**{part: value for part, value in given.items() if part in known})
+
+
+def _tuple(given: Any) -> Any:
+    """A list as a tuple; what is neither is left for the checks to report."""
+    return tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else given
+
+
+def _is_whole(lowest: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, Integral) and int(value) >= lowest
+
+
+def _check(faults: FaultList, name: str, value: Any, fits: Callable[[Any], bool], expected: str) -> None:
+    """Adds a fault unless `value` is a number that fits."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not fits(value):
+        faults.add(f"{name} is {shown(value)}, expected {expected}")
+
+
+def _check_counts(faults: FaultList, name: str, given: Any, count: int, *, some: bool = False) -> None:
+    """Adds a fault unless there is a count for each of the hospitals 1 to `count`, and with `some` one above 0."""
+    whole = _is_whole(0)
+    if not isinstance(given, tuple) or len(given) != count:
+        faults.add(f"{name} is {shown(given)}, expected {count} counts, one for each of hospitals 1 to {count}")
+    elif not all(whole(n) and not isinstance(n, bool) and n <= MOST_STUDIES for n in given):
+        faults.add(f"{name} is {shown(given)}, expected whole numbers from 0 to {MOST_STUDIES}")
+    elif some and not any(given):
+        faults.add(f"{name} is {shown(given)}, expected at least one count above 0")
+
+
+def _add_unknown(faults: FaultList, name: str, given: Any, known: Sequence[str] | Mapping[str, Any]) -> None:
+    near = did_you_mean(str(given), known)
+    faults.add(f"{name} is {shown(given)}, expected {' or '.join(known)}.{near}")

@@ -9,12 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from monai_ich.phantom.planned_studies import PlannedStudy
 from monai_ich.phantom.render import PhantomPatient, make_patient
 from monai_ich.phantom.slice_truth import SliceTruth
 from monai_ich.phantom.spec import PhantomSpec
 from monai_ich.phantom.study_files import write_mask, write_slice
 from monai_ich.utils.files import replace_json, replaced
-from monai_ich.utils.keys import MARKERS
+from monai_ich.utils.keys import ATTRIBUTE, MARKERS, PAIR_ID
 
 _DEGREES = 180 / math.pi
 PROGRESS_FOLDER = ".progress"  # one file a finished study; what an interrupted run goes on from
@@ -22,12 +23,14 @@ PROGRESS_FOLDER = ".progress"  # one file a finished study; what an interrupted 
 Row = dict[str, Any]
 
 
-def make_study(dataset_dir: Path, spec: PhantomSpec, hospital: int, number: int) -> Path:
+def make_study(dataset_dir: Path, spec: PhantomSpec, study: PlannedStudy) -> Path:
     """Renders and writes one study; returns the file of its rows, which exists only once everything else does.
 
     A study that was finished before is left as it is.
     """
-    patient = make_patient(spec, hospital, number)
+    patient = make_patient(spec, study.hospital, study.number)
+    if study.present is not None:
+        patient = patient.paired(study.present)
     record = dataset_dir / PROGRESS_FOLDER / f"{patient.truth.study_id}.json"
     series = dataset_dir / series_folder(patient)
     if record.exists() and series.is_dir():
@@ -40,12 +43,8 @@ def make_study(dataset_dir: Path, spec: PhantomSpec, hospital: int, number: int)
             rendered = patient.render(index)
             write_slice(draft, patient, index, rendered.hu)
             masks.append(rendered.mask)
-            rows.append(
-                {
-                    "manifest": manifest_row(patient, index, rendered.truth),
-                    "truth": truth_row(patient, index, rendered.truth),
-                }
-            )
+            described = manifest_row(study, patient, index, rendered.truth)
+            rows.append({"manifest": described, "truth": truth_row(patient, index, rendered.truth)})
         if patient.truth.site.is_training:
             target = dataset_dir / mask_file(patient)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,8 +69,8 @@ def slice_key(patient: PhantomPatient, index: int) -> str:
     return f"{patient.truth.study_id}_{index + 1:04d}"
 
 
-def manifest_row(patient: PhantomPatient, index: int, truth: SliceTruth) -> Row:
-    """A slice's row of the manifest, its split still to be drawn."""
+def manifest_row(study: PlannedStudy, patient: PhantomPatient, index: int, truth: SliceTruth) -> Row:
+    """A slice's row of the manifest; its split is empty where it is still to be drawn."""
     annotated = patient.truth.site.is_training
     return {
         "key": slice_key(patient, index),
@@ -82,15 +81,28 @@ def manifest_row(patient: PhantomPatient, index: int, truth: SliceTruth) -> Row:
         "patient_id": patient.truth.patient_id,
         "study_id": patient.truth.study_id,
         "hospital": str(patient.truth.hospital),
-        "split": "",
+        "split": study.split,
         **{name: str(getattr(truth, name)) for name in MARKERS},
+        **{ATTRIBUTE + name: text for name, text in attributes(patient).items()},
+        PAIR_ID: "" if study.present is None else f"{patient.truth.patient_id}_{index + 1:04d}",
+    }
+
+
+def attributes(patient: PhantomPatient) -> dict[str, str]:
+    """Every nuisance that has a dial, as text; a unit stands in the name."""
+    truth, clot = patient.truth, patient.clot
+    return {
+        "head_holder": "yes" if truth.head_holder else "no",
+        "side_letter": "yes" if truth.side_letter else "no",
+        "kernel": "sharp" if truth.kernel_sharp else "soft",
+        "clot_volume_ml": f"{clot.volume_ml:.2f}" if clot else "0",
     }
 
 
 def truth_row(patient: PhantomPatient, index: int, truth: SliceTruth) -> Row:
     """A slice's row of the truth table: every nuisance of the patient and the scan, and what the slice shows."""
     case, scan, clot = patient.truth, patient.scan, patient.clot
-    wanted = ("kernel", "kernel_sharp", "head_holder", "noise_hu", "blur_mm", "hu_offset")
+    wanted = ("kernel", "kernel_sharp", "head_holder", "side_letter", "noise_hu", "blur_mm", "hu_offset")
     row: Row = {
         "key": slice_key(patient, index),
         "patient_id": case.patient_id,

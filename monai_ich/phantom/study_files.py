@@ -61,9 +61,11 @@ def slice_header(patient: PhantomPatient, index: int) -> Dataset:
 
 
 def uid_of(patient: PhantomPatient, kind: str, index: int = 0) -> UID:
-    """A UID that depends on nothing but the seed, the patient and what it names."""
+    """A UID that depends on nothing but the seed, the patient, the study and what it names."""
     truth = patient.truth
     sources = [str(patient.spec.seed), str(truth.hospital), str(truth.number), kind, str(index)]
+    if truth.study > 1:
+        sources.append(f"study {truth.study}")
     return generate_uid(entropy_srcs=["monai_ich phantom", *sources])
 
 
@@ -85,7 +87,7 @@ def _add_patient_and_study(data: Dataset, patient: PhantomPatient) -> None:
     data.DeidentificationMethod = "Procedural phantom, no patient"
     data.StudyInstanceUID = uid_of(patient, "study")
     data.SeriesInstanceUID = uid_of(patient, "series")
-    data.StudyID = "1"
+    data.StudyID = str(truth.study)
     data.SeriesNumber = 2
     data.AcquisitionNumber = 1
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from monai_ich.phantom import TRANSFER_SYNTAXES, PhantomSpec
+from monai_ich.phantom.planned_studies import PlannedStudy
 from monai_ich.phantom.study import make_study
 
 STUDIES = 6
@@ -27,7 +28,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
                 wall, cpu = time.perf_counter(), time.process_time()
                 for number in range(STUDIES):
-                    make_study(Path(folder), spec, hospital, number)
+                    make_study(Path(folder), spec, PlannedStudy(hospital, number))
                 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
                 files = list(Path(folder).rglob("*.dcm"))
                 size = sum(file.stat().st_size for file in files) / len(files) / 1024

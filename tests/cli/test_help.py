@@ -13,6 +13,7 @@ from monai_ich.__main__ import cli
 from monai_ich.data import PROTOCOLS
 from monai_ich.gradcam.class_activation import METHODS
 from monai_ich.gradcam.explainer import HEADS
+from monai_ich.phantom.spec import MECHANISMS
 from monai_ich.table.plan import RECIPES
 
 
@@ -25,7 +26,7 @@ def _commands(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 FILES = ("refer", "link", "copy")
 # What a user types begins an explanation in small letters.
-VALUES = {*PROTOCOLS, *METHODS, *HEADS, *RECIPES, *FILES, "label=column", "key=value"}
+VALUES = {*PROTOCOLS, *METHODS, *HEADS, *RECIPES, *MECHANISMS, *FILES, "label=column", "key=value"}
 COMMANDS = dict(_commands(get_command(cli)))
 PARAMETERS = {(name, p.name): p for name, command in COMMANDS.items() for p in command.params if p.name != "help"}
 
@@ -65,6 +66,7 @@ def test_no_two_parameters_of_a_command_read_the_same(command: str) -> None:
         ("gradcam", "method", METHODS),
         ("gradcam", "head", HEADS),
         ("table", "recipe", RECIPES),
+        ("phantom", "mechanism", MECHANISMS),
         ("import dicom", "files", FILES),
         ("import dicom", "positives", ("blood", "all")),
         ("import cq500", "slices", ("thick", "thin")),

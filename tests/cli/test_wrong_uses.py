@@ -44,6 +44,7 @@ def said(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         (f"phantom --manifest {NOWHERE}/x.csv", "cannot be made"),
         ("phantom --manifest x.csv --dataset-dir file.txt", "file.txt: File exists. Correct the path"),
         ("phantom --dataset x", "--dataset-dir"),
+        ("phantom --dial head_holder=2", "spurious.head_holder is 2.0, expected -1"),
         ("import dicom empty --hospital 1 --manifest i.txt", "i.txt; expected a file name that ends with .csv"),
         ("import dicom empty --hospital 1 --manifest i.csv --series-description (", "not a regular expression"),
         (f"import rsna empty --manifest {NOWHERE}/x.csv", "cannot be made"),

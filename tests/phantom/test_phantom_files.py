@@ -14,6 +14,7 @@ from phantom_cases import TINY, digests
 from pydicom.pixels import apply_rescale
 
 from monai_ich.phantom import PhantomSpec, generate_phantom, make_patient
+from monai_ich.phantom.planned_studies import PlannedStudy
 from monai_ich.phantom.study_files import write_mask, write_slice
 from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.files import PARTIAL
@@ -127,11 +128,11 @@ def test_generation_goes_on_after_an_interruption(tmp_path: Path, made: Path, mo
 
     real, calls = module.make_study, []
 
-    def failing(folder: Path, spec: PhantomSpec, hospital: int, number: int) -> Path:
-        calls.append((hospital, number))
+    def failing(folder: Path, spec: PhantomSpec, study: PlannedStudy) -> Path:
+        calls.append(study)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return real(folder, spec, hospital, number)
+        return real(folder, spec, study)
 
     manifest = tmp_path / "manifests" / "phantom.csv"
     monkeypatch.setattr(module, "make_study", failing)

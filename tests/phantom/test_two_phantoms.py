@@ -52,6 +52,22 @@ def test_a_training_that_asks_for_another_phantom_is_refused(here: Path) -> None
     assert digests(here) == before
 
 
+def test_every_new_field_is_compared(here: Path) -> None:
+    pairs = {"nuisance": "kernel", "studies": [1] * 11}
+    other = replace(TINY, mechanism="flip", side_letter_fraction=0.3, pairs=pairs, reversed_studies=(1, 0, 0, 0))
+    said = refusal(MANIFEST, other)
+    for fault in (
+        "mechanism: on disk latent, asked for flip",
+        "side_letter_fraction: on disk 0.0, asked for 0.3",
+        "pairs::nuisance: on disk None, asked for kernel",
+        "pairs::studies: on disk [24, 6, 6, 6, 6, 6, 6, 6, 6, 0, 6], asked for [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]",
+        "reversed_studies: on disk [0, 0, 0, 0], asked for [1, 0, 0, 0]",
+    ):
+        assert f"  - {fault}\n" in f"{said}\n"
+    mine = copied("data_manifests/mine.csv")
+    assert "mechanism: on disk latent, asked for flip" in refusal(mine, replace(PhantomSpec(), mechanism="flip"))
+
+
 def test_two_phantoms_lie_side_by_side(here: Path) -> None:
     other = replace(TINY, spurious={"head_holder": 0.9})
     before = digests(here / "data/phantom")
@@ -107,7 +123,7 @@ def test_a_phantom_of_an_older_version(here: Path) -> None:
     del spec["clot_volume_factor"]
     recorded.write_text(json.dumps({**spec, "phantom_version": 1}))
     said = refusal(MANIFEST, TINY)
-    assert "phantom_version: on disk 1, asked for 2 (an older or newer version of this program made it)" in said
+    assert "phantom_version: on disk 1, asked for 3 (an older or newer version of this program made it)" in said
     assert "clot_volume_factor: not recorded on disk, asked for 1.0" in said
     recorded.write_text("[1]")
     assert "does not hold the phantom's specification; expected a JSON object" in refusal(MANIFEST, TINY)
