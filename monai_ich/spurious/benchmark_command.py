@@ -110,7 +110,7 @@ def _report(benchmark: Benchmark, results: Sequence[ConditionResult]) -> None:
     names = [result.condition.name for result in results]
     table = Table("conflict AUC, new hospitals", *names, box=None, padding=(0, 2, 0, 0))
     for row in benchmark.methods:
-        estimates = [result.estimates.get((row.name, PRIMARY)) for result in results]
+        estimates = [result.estimate(row.name, PRIMARY) for result in results]
         if any(estimates):
             table.add_row(row.name, *(number(estimate.value) if estimate else "" for estimate in estimates))
     console.print(table)

@@ -69,16 +69,17 @@ def _nuisances(results: Sequence[ConditionResult]) -> list[str]:
 
 
 def _table(result: ConditionResult) -> dict[str, Any]:
-    endpoints = [endpoint for endpoint in ENDPOINTS if any(key[1] == endpoint for key in result.estimates)]
+    ends = [end for end in ENDPOINTS if any(result.estimate(method, end) for method in result.methods)]
     rows = [
-        [method, str(len(result.seeds[method])), *(_cell(result.estimates.get((method, end))) for end in endpoints)]
+        [method, str(len(result.table.seeds[method])), *(_cell(result.estimate(method, end)) for end in ends)]
         for method in result.methods
     ]
-    compared = [method for method in result.methods if any(key[0] == method for key in result.differences)]
     differences = [
-        [method, *(_difference_cell(result.differences.get((method, end))) for end in endpoints)] for method in compared
+        [method, *(_difference_cell(result.difference(method, end)) for end in ends)]
+        for method in result.methods
+        if any(result.difference(method, end) for end in ends)
     ]
-    headings = [ENDPOINTS[endpoint] for endpoint in endpoints]
+    headings = [ENDPOINTS[end] for end in ends]
     return {"dial": f"{result.condition.dial:g}", "headings": headings, "rows": rows, "differences": differences}
 
 
@@ -106,7 +107,7 @@ def _figure(benchmark: Benchmark, results: Sequence[ConditionResult]) -> Any:
         of_panel: dict[str, list[tuple[float, float, float, float]]] = {}
         for result in results:
             for method in methods:
-                estimate = result.estimates.get((method, endpoint))
+                estimate = result.estimate(method, endpoint)
                 if estimate is not None:
                     point = (result.condition.dial, estimate.value, estimate.low, estimate.high)
                     of_panel.setdefault(method, []).append(point)
@@ -119,16 +120,17 @@ def _figure(benchmark: Benchmark, results: Sequence[ConditionResult]) -> Any:
 
 def _footer(results: Sequence[ConditionResult]) -> list[str]:
     """Data, code, machines and time."""
-    records = [record for result in results for record in result.records]
+    records = [record for result in results for record in result.table.records]
     commits = sorted({commit for record in records for commit in record.commits})
     machines = sorted({machine_text(record.machine) for record in records if record.machine})
     hours = sum(record.seconds for record in records) / 3600
     data = [
-        f"{result.condition.name}: manifest {result.records[0].manifest}, sha256 {result.records[0].manifest_sha256}"
+        f"{result.condition.name}: manifest {first.manifest}, sha256 {first.manifest_sha256}"
         for result in results
+        for first in result.table.records[:1]
     ]
     settings = ", ".join(f"{key}={value}" for key, value in records[0].settings.items() if "spurious" not in key)
-    patients = ", ".join(f"{name} {count}" for name, count in results[0].patients.items())
+    patients = ", ".join(f"{name} {found.counts['patients']}" for name, found in results[0].table.test_sets.items())
     return [
         *data,
         f"patients: {patients}",

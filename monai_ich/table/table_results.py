@@ -126,7 +126,7 @@ def compute_table(name: str, run_dirs: Sequence[Path], analysis: Analysis) -> Ta
     records = [read_record(run_dir) for run_dir in run_dirs]
     threshold = check_same_table(run_dirs, records)
     rows = in_paper_order(list({record.row for record in records}))
-    predictions = load_predictions(run_dirs, records, rows)
+    predictions = _load(run_dirs, records, rows)
     marker = _marker(predictions, analysis)
     boots = {
         test_set: PatientBootstrap(
@@ -188,7 +188,7 @@ def _origins(run_dirs: Sequence[Path], records: Sequence[RunRecord], rows: Seque
     return found
 
 
-def load_predictions(
+def _load(
     run_dirs: Sequence[Path], records: Sequence[RunRecord], rows: Sequence[str]
 ) -> dict[str, dict[str, list[PredictionTable]]]:
     """{test set: {row: tables in the order of seeds}}, the paper's test sets first."""
