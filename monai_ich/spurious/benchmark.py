@@ -56,6 +56,8 @@ class Benchmark:
         nuisances: by the name of their dial.
         dials: strengths of the correlation in training, -1 to 1.
         methods: a row each, with its overlays and settings.
+        retrained: {method: the method whose runs it begins from}, of the methods that train nothing but a run's last
+            layer.
         reference: the method that the others are compared with.
         settings: of every run, as `--set` of a table takes them.
         phantom: fields of `PhantomSpec` for every data set; those of the condition are added.
@@ -66,6 +68,7 @@ class Benchmark:
     nuisances: Mapping[str, Nuisance]
     dials: tuple[float, ...]
     methods: tuple[TableRow, ...]
+    retrained: Mapping[str, str]
     reference: str
     settings: Mapping[str, Any]
     phantom: Mapping[str, Any]
@@ -92,7 +95,7 @@ class Benchmark:
         return [Condition(nuisance, float(dial)) for nuisance in chosen for dial in dials or self.dials]
 
     def rows(self, names: Sequence[str] = ()) -> list[TableRow]:
-        """The methods of some names, all of them where none is named; the reference always.
+        """The methods of some names, all where none is named; the reference, and what they begin from, always.
 
         Raises:
             ConfigurationError: a name is not in the benchmark.
@@ -103,7 +106,8 @@ class Benchmark:
             if name not in known:
                 faults.add(f"method {name!r}: expected one of {', '.join(known)}.{did_you_mean(name, known)}")
         faults.raise_if_any(ConfigurationError)
-        wanted = {self.reference, *names} if names else set(known)
+        begun_from = {self.retrained[name] for name in names if name in self.retrained}
+        wanted = {self.reference, *names, *begun_from} if names else set(known)
         return [method for method in self.methods if method.name in wanted]
 
 
@@ -129,6 +133,15 @@ def read_benchmark(path: Path) -> Benchmark:
     _check_dials(declared["dials"], faults)
     base = path.parent.parent / BASE_CONFIG  # the bundle's, see `Benchmark.bundle`
     methods = [_method(name, entry, base, faults) for name, entry in declared["methods"].items()]
+    retrained = {
+        name: entry["retrains"]
+        for name, entry in declared["methods"].items()
+        if isinstance(entry, dict) and "retrains" in entry
+    }
+    for name, origin in retrained.items():
+        if origin not in declared["methods"] or origin in retrained:
+            near = did_you_mean(str(origin), declared["methods"])
+            faults.add(f"method {name!r}: retrains {origin!r}, expected a method that trains a whole network.{near}")
     if declared["reference"] not in declared["methods"]:
         near = did_you_mean(declared["reference"], declared["methods"])
         faults.add(f"reference: {declared['reference']!r} is not one of the methods.{near}")
@@ -139,6 +152,7 @@ def read_benchmark(path: Path) -> Benchmark:
         nuisances,
         tuple(map(float, declared["dials"])),
         tuple(methods),
+        retrained,
         declared["reference"],
         declared["settings"],
         declared["phantom"],
@@ -183,11 +197,12 @@ def _nuisance(name: str, entry: Any, faults: FaultList) -> Nuisance:
 
 
 def _method(name: str, entry: Any, base: Path, faults: FaultList) -> TableRow:
-    """A method's row; an entry is a list of overlays beside the base config, or {"overlays": [...], "settings": {}}."""
+    """A method's row; an entry is a list of overlays of the base config, or an object with that list as `overlays`."""
     entry = {"overlays": entry} if isinstance(entry, list) else entry
     overlays = entry.get("overlays") if isinstance(entry, dict) else None
     settings = entry.get("settings", {}) if isinstance(entry, dict) else None
-    if not isinstance(overlays, list) or not isinstance(settings, dict) or set(entry) - {"overlays", "settings"}:
+    known = {"overlays", "settings", "retrains"}
+    if not isinstance(overlays, list) or not isinstance(settings, dict) or set(entry) - known:
         faults.add(f"method {name!r}: expected a list of overlays, or overlays and settings, got {entry!r}")
         return TableRow(name, name_of_row(name), (base,))
     files = [base.parent / str(overlay) for overlay in overlays]
