@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from support import ROOT
+from support import ROOT, in_process
 
+from monai_ich.config import name_of_row
 from monai_ich.metrics import PredictionTable
 from monai_ich.spurious.benchmark_command import BenchmarkRequest, run_benchmark
 from monai_ich.table.plan import PlannedRun
 from monai_ich.table.table_runs import is_complete, read_record
 from monai_ich.utils.errors import ComparisonError
-
-sys.path.insert(0, str(ROOT / "tests" / "table"))
-from table_support import in_process  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("in_root", "no_figures")
 
@@ -102,13 +99,15 @@ def test_one_command_trains_is_interrupted_goes_on_and_writes_the_page(
 
 def _check_ace(runs: Path, figures: pd.DataFrame) -> None:
     """The page's ACE of every method is that of its saved predictions."""
-    for method, slug in (("cls", "cls"), ("balanced cls", "balanced-cls"), ("DFR cls", "dfr-cls")):
+    for method in ("cls", "balanced cls", "DFR cls"):
+        slug = name_of_row(method)
         frame = PredictionTable.from_csv(runs / slug / "seed0" / "predictions" / "test_pairs_1_4.csv").frame
         by_holder = frame.pivot_table(
             index="pair_id", columns="attribute_head_holder", values="probability_hypodensity", aggfunc="sum"
         )
         expected = float((by_holder["yes"] - by_holder["no"]).mean())
-        told = figures.query("method == @method and test_set == 'test_pairs_1_4' and metric == 'ace'")["value"]
+        lines = figures[(figures["method"] == method) & (figures["test_set"] == "test_pairs_1_4")]
+        told = lines[lines["metric"] == "ace"]["value"]
         np.testing.assert_allclose(told.to_numpy(), [expected], atol=1e-12)
 
 

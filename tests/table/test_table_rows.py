@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from support import ROOT
-from table_support import in_process
+from support import ROOT, in_process
 
 from monai_ich.config import name_of_row
 from monai_ich.metrics import PredictionTable
