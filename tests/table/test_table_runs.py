@@ -21,7 +21,7 @@ import mlflow
 import pandas as pd
 import pytest
 from filelock import FileLock, Timeout
-from support import strict_json, in_process
+from support import in_process, strict_json
 
 from monai_ich.table.plan import PlannedRun
 from monai_ich.table.table1 import TableRequest, make_table
