@@ -103,7 +103,8 @@ def test_slices_that_cannot_be_read_or_have_no_label_do_not_count() -> None:
 
 def test_text_burnt_into_positive_slices_is_found_by_the_audit(planted: Planted) -> None:
     (finding,) = findings(planted.audit()[1], "background")
-    assert finding["severity"] == "passed", finding["summary"]
+    assert finding["summary"].startswith("Fewer than 10 patients have a positive slice (7)")
+    planted.frame.loc[planted.frame.groupby("patient_id").head(1).index[:12], "hypodensity"] = 1.0
     for row in planted.frame.index[planted.frame["hypodensity"] == 1]:
         planted.change_pixels(int(row), slice(0, 3), slice(0, 8), hu=60)
     status, report = planted.audit()
