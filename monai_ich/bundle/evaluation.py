@@ -29,7 +29,7 @@ from monai_ich.prediction.result_panel import PANEL_SLICES, result_panel
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_json
-from monai_ich.utils.keys import Key
+from monai_ich.utils.keys import Key, Split
 from monai_ich.utils.run_files import RunDirectory
 from monai_ich.visualize import ScoredSlices, confusion_figure, precision_recall_figure, roc_figure, save_figure
 
@@ -56,6 +56,14 @@ def test_datasets(slices: SliceStore, markers: Sequence[str]) -> dict[str, Slice
 test_datasets.__test__ = False  # type: ignore[attr-defined]  # pytest would otherwise collect it where it is imported
 
 
+def validation_dataset(slices: SliceStore, markers: Sequence[str]) -> SliceDataset | None:
+    """Opens the validation set for a classifier, its labelled slices alone; None where there is none."""
+    rows = slices.frame[slices.frame["split"] == Split.VAL]
+    if not markers or not rows[list(markers)].notna().any(axis=None):
+        return None
+    return SliceDataset(slices, Split.VAL, markers=markers, drop_unlabelled=len(markers) == 1)
+
+
 @dataclass
 class Evaluation:
     """What the test sets say of one checkpoint.
@@ -70,7 +78,8 @@ class Evaluation:
         batch_size: slices at once, over all processes.
         num_workers: loader processes.
         tracker: gets the metrics and figures.
-        output: gets `predictions/`, `figures/` (each as PNG and PDF) and `results.json`.
+        output: gets `predictions/`, `figures/` (each as PNG and PDF) and `results.json`; with a classifier also
+            `validation.csv`, the validation set's predictions, which a threshold can be chosen on.
         checkpoint: the weights to evaluate.
         pictures: further figures, each a function of this evaluation that returns {name without suffix: figure}.
     """
@@ -104,6 +113,13 @@ class Evaluation:
             self.results[name] = dict(evaluator.state.metrics)
             assert handler.table is not None  # an evaluator that ran has filled it
             self.tables[name] = handler.table
+        validation = validation_dataset(next(iter(self.datasets.values())).slices, self.markers)
+        if validation is not None:
+            handler = PredictionMetrics(self.markers, self.threshold)
+            self._evaluator(validation, handler).run()
+            assert handler.table is not None
+            if rank() == 0:
+                self.tracker.log_artifact(handler.table.to_csv(self.output.validation_predictions))
         if rank() == 0:
             self._write(rest["epoch"], rest.get(ORIGINS))
 

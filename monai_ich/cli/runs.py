@@ -55,13 +55,14 @@ def gradcam(
     layer: Annotated[str, typer.Option(help="A module of the network.", show_default="see docs/gradcam.md")] = "",
     method: Annotated[str, typer.Option(help="hirescam, gradcam or gradcam++.")] = "hirescam",
     against: Annotated[bool, typer.Option("--against", help="What speaks against the marker.")] = False,
+    attribute: Annotated[str, typer.Option(help="Also maps of pairs against their cause: head_holder=yes.")] = "",
 ) -> None:
     """Show where a run's classifier looks (the paper's Figure 4): pictures, and the heat inside the haematoma."""
     from monai_ich.gradcam.explainer import GradCAMChoice
     from monai_ich.gradcam.run_explanation import GradCAMRequest, explain_run
 
     choice = GradCAMChoice(head, marker, layer, method, against)
-    explain_run(GradCAMRequest(run, source, output_dir, slices, choice))
+    explain_run(GradCAMRequest(run, source, output_dir, slices, choice, attribute))
 
 
 @cli.command()
@@ -85,6 +86,10 @@ def table(
     ] = "",
     marker: Annotated[str, typer.Option(help="The marker of the columns.", show_default="the first")] = "",
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of patients.")] = 2000,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(help="Also groups and pairs: head_holder=yes, volume:10:25 (bins), hospital; repeat."),
+    ] = None,
     bundle: Annotated[Path, typer.Option(help="Folder of the rows' configs.")] = Path("bundles/mtl"),
     train: Annotated[bool, typer.Option(help="--no-train: only the table, from saved predictions.")] = True,
 ) -> None:
@@ -92,7 +97,7 @@ def table(
     from monai_ich.table.table1 import TableRequest, make_table
     from monai_ich.table.table_results import Analysis
 
-    analysis = Analysis(reference, seg_reference, marker, resamples)
+    analysis = Analysis(reference, seg_reference, marker, resamples, attributes=tuple(attribute or ()))
     request = TableRequest(output_dir, rows or (), seeds, bundle, manifest, recipe, settings or (), analysis, train)
     raise typer.Exit(make_table(request))
 

@@ -51,12 +51,21 @@ def default_layer(network: MultiTaskNet) -> str:
     - Joint systems: the same of the trainable part. What the joint encoder itself gives is pooled already,
       (B, C, 1, 1), and points nowhere. `encoder.frozen` asks for the frozen part's last map.
     """
+    of_cnn = "encoder.trainable" if isinstance(network.encoder, JointEncoder) else "encoder"
+    return swin_layer(network, 2) or of_cnn
+
+
+def swin_layer(network: MultiTaskNet, stages_behind: int) -> str:
+    """Returns the last block of a Swin's stage that so many stages follow, its first one at most; "" of a CNN.
+
+    Of four stages, 2 is H/8 and 1 is H/16.
+    """
     name, encoder = "encoder", network.encoder
     if isinstance(encoder, JointEncoder):
         name, encoder = "encoder.trainable", encoder.trainable
     if not isinstance(encoder, SwinEncoder):
-        return name
-    stage = max(len(encoder.depths) - 3, 0)
+        return ""
+    stage = max(len(encoder.depths) - 1 - stages_behind, 0)
     return f"{name}.layers.{stage}.blocks.{encoder.depths[stage] - 1}"
 
 

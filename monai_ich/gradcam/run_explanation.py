@@ -17,14 +17,17 @@ from rich.table import Column, Table
 
 from monai_ich.bundle.evaluation import Evaluation
 from monai_ich.bundle.saved_runs import open_config
-from monai_ich.gradcam.explainer import GradCAMChoice, GradCAMExplainer
+from monai_ich.gradcam.explainer import GradCAMChoice, GradCAMExplainer, unwrapped
 from monai_ich.gradcam.heat_figure import HeatSlices, heat_figure
+from monai_ich.gradcam.pair_maps import compared_choices, measure_pairs, summarise_pairs
 from monai_ich.gradcam.test_set_maps import DRAWN_SLICES, MEASURES, figure_of, measure, slices_of_kinds, summarise
 from monai_ich.handlers import MLflowTracker
-from monai_ich.networks import load_weights
+from monai_ich.metrics import Attribute, parse_attribute, resolve_attribute
+from monai_ich.networks import MultiTaskNet, load_weights
 from monai_ich.prediction import StudySlices
 from monai_ich.transforms import to_source_geometry
 from monai_ich.utils.console import console, progress_bar
+from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.run_files import RunDirectory
 from monai_ich.visualize import save_figure
 
@@ -41,6 +44,7 @@ class GradCAMRequest:
         output_dir: where to write; None for `<run>/gradcam`, with a source `<run>/gradcam/<its name>`.
         slices: how many of each kind to draw; of a study, twice as many in all.
         choice: head, marker, layer and method.
+        attribute: such as `head_holder=yes`: also measure the maps of its counterfactual pairs (`parse_attribute`).
     """
 
     run: Path
@@ -48,6 +52,7 @@ class GradCAMRequest:
     output_dir: Path | None = None
     slices: int = DRAWN_SLICES
     choice: GradCAMChoice = field(default_factory=GradCAMChoice)
+    attribute: str = ""
 
     @property
     def folder(self) -> Path:
@@ -65,6 +70,9 @@ def explain_run(request: GradCAMRequest) -> None:
         ManifestError: the run's manifest is missing or has faults.
         ImageReadError: a file cannot be read.
     """
+    attribute = parse_attribute(request.attribute) if request.attribute else None
+    if attribute is not None and request.source is not None:
+        raise ConfigurationError("attribute: pairs are of a run's own test sets; leave out the study or --attribute.")
     parser = open_config(request.run)
     network: torch.nn.Module = parser.get_parsed_content("network")
     markers: Sequence[str] = parser.get_parsed_content("data::markers")
@@ -73,6 +81,8 @@ def explain_run(request: GradCAMRequest) -> None:
     batch_size: int = parser.get_parsed_content("batch_size")
     if request.source is None:
         evaluation: Evaluation = parser.get_parsed_content("test::evaluation")
+        if attribute is not None:
+            explain_pairs(evaluation, explainer, attribute, request.folder)
         explain_test_sets(evaluation, explainer, request)
     else:
         study = StudySlices(request.source, parser.get_parsed_content("preprocessing"))
@@ -119,6 +129,51 @@ def explain_test_sets(evaluation: Evaluation, explainer: GradCAMExplainer, reque
             written.append(save_figure(figure, folder / f"gradcam_{name}.png"))
     _track(evaluation.tracker, written)
     _report(summary, explainer, written)
+
+
+def explain_pairs(
+    evaluation: Evaluation, explainer: GradCAMExplainer, attribute: Attribute, folder: Path
+) -> list[Path]:
+    """Writes `gradcam_pairs.csv`, one row a pair, method and layer of `compared_choices`, and their summary.
+
+    Args:
+        evaluation: of the run, with its test sets and tracker.
+        explainer: of the run's network, which tells the marker.
+        attribute: that the pairs differ in.
+        folder: where to write.
+
+    Returns:
+        The files.
+
+    Raises:
+        ConfigurationError: the network has no classifier, or no test set has pairs that differ in the attribute.
+        ComparisonError: see `counterfactual_pairs`.
+    """
+    network = unwrapped(evaluation.network)
+    if not evaluation.markers or not isinstance(network, MultiTaskNet):
+        raise ConfigurationError("attribute: a run without a classifier has no predictions that a pair could change.")
+    cells = [text for d in evaluation.datasets.values() for text in d.slices.frame.get(attribute.column, ())]
+    attribute = resolve_attribute(attribute, cells)
+    choices = compared_choices(network, explainer.choice.marker)
+    parts = []
+    for name, dataset in evaluation.datasets.items():
+        measured = measure_pairs(network, evaluation.markers, dataset, attribute, choices, evaluation.batch_size)
+        if len(measured):
+            parts.append(measured.assign(test_set=name))
+    if not parts:
+        raise ConfigurationError(
+            f"attribute: no test set has pairs (pair_id) that differ in {attribute.text}; name the attribute and its "
+            "value that counts as with it, such as head_holder=yes."
+        )
+    rows = pd.concat(parts, ignore_index=True)
+    summary = summarise_pairs(rows, ("test_set", "method", "layer"))
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / "gradcam_pairs.csv", folder / "gradcam_pairs_summary.csv"]
+    for table, path in zip((rows, summary), written, strict=True):
+        table.to_csv(path, index=False, lineterminator="\n")
+    _track(evaluation.tracker, written)
+    console.print(f"written to {folder}: {', '.join(path.name for path in written)}", soft_wrap=True)
+    return written
 
 
 def _track(tracker: MLflowTracker, written: Sequence[Path]) -> None:

@@ -147,11 +147,11 @@ class PredictionTable:
     def shows_blood(self) -> np.ndarray | None:
         """Which slices are known to show blood, bool (N,): by `has_blood`, or else by the area of the mask.
 
-        None where the table says it of no slice: it is of version 0.1 and without a segmentation.
+        None where the table says it of no slice: it is of version 0.1 and without a segmentation, or without masks.
         """
         if Key.HAS_BLOOD in self.frame:
             return self.frame[Key.HAS_BLOOD.value].to_numpy(dtype=float, na_value=np.nan) == 1
-        if not self.has_segmentation:
+        if not self.has_segmentation or not self.frame[Key.HAS_MASK.value].any():
             return None
         area = self.frame["seg_area"].to_numpy(dtype=float, na_value=np.nan)
         return self.frame[Key.HAS_MASK.value].to_numpy() & (area > 0)

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monai_ich.metrics import Difference, Estimate
+from monai_ich.metrics import BLEEDING_AUC, FEWEST_PATIENTS, Difference, Estimate
 from monai_ich.table.table_runs import RunRecord
 
-# Below this many patients with a positive slice, DeLong's test for clusters rejects a true null more often than it says
-# (measured on simulated null data: 8 % at 7 patients and 10 % at 4, where 5 % is stated; see docs/statistics.md).
-FEWEST_PATIENTS = 10
 LEVEL = 0.05  # a difference with a p-value of at least this counts as not found
 
 
@@ -57,10 +55,29 @@ def set_warnings(result: SetResult) -> list[str]:
             f"{name}: positive slices: {positives}, of patients: {counts['positive_patients']}. With fewer "
             f"than {FEWEST_PATIENTS} such patients intervals are too narrow and p-values too small: conclude nothing."
         )
-    worst = max(estimate.degenerate for (_, metric), estimate in result.estimates.items() if metric != "iou")
+    worst = max(
+        estimate.degenerate for (_, metric), estimate in result.estimates.items() if metric not in ("iou", BLEEDING_AUC)
+    )
     if worst > 0:
         lines.append(f"{name}: {worst} resamples held no positive or no negative slice and were left out.")
+    lines.append(_bleeding(result, name))
     return [line for line in lines if line]
+
+
+def _bleeding(result: SetResult, name: str) -> str:
+    """Says why the AUC against bleeding negatives is not there; "" where it is."""
+    found = [estimate.value for (_, metric), estimate in result.estimates.items() if metric == BLEEDING_AUC]
+    if not found:
+        return (
+            f"{name}: the saved predictions do not say which slices show blood, so there is no AUC against bleeding "
+            "negatives. Evaluate the runs again."
+        )
+    if not math.isnan(found[0]):
+        return ""
+    return (
+        f"{name}: the AUC against bleeding negatives needs {FEWEST_PATIENTS} patients with a positive slice and as "
+        "many with a bleeding negative one."
+    )
 
 
 def _detectable(result: SetResult, name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.table import Column, Table
 
 from monai_ich.config import name_of_row
+from monai_ich.metrics import parse_attribute
 from monai_ich.table.missing_runs import blank_records, fetch_finished, print_plan, refuse_other_settings, train_missing
 from monai_ich.table.plan import (
     PlannedRun,
@@ -134,6 +135,11 @@ def _check_analysis(analysis: Analysis, runs: Sequence[PlannedRun]) -> None:
         if analysis.marker not in markers:
             known = ", ".join(markers) or "those of the rows, which classify nothing"
             faults.add(f"marker: {analysis.marker!r} is not among {known}.{did_you_mean(analysis.marker, markers)}")
+    for text in analysis.attributes:
+        try:
+            parse_attribute(text)
+        except ConfigurationError as error:
+            faults.add(str(error))
     for option, name in (("reference", analysis.reference), ("seg-reference", analysis.seg_reference)):
         if name and name not in rows:
             faults.add(f"{option}: {name!r} is not among {', '.join(rows)}.{did_you_mean(name, rows)}")

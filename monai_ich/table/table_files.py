@@ -12,8 +12,9 @@ import pandas as pd
 
 from monai_ich.table.forest_figure import forest_figure
 from monai_ich.table.published_table import PAPER_SOURCE, paper_figure
+from monai_ich.table.result_warnings import Compared
 from monai_ich.table.table_results import TableResult
-from monai_ich.table.table_text import heading, latex, markdown
+from monai_ich.table.table_text import groups_latex, heading, latex, markdown
 from monai_ich.utils.files import json_text, replace_file
 from monai_ich.utils.provenance import git_commit
 from monai_ich.visualize import figure_bytes
@@ -24,6 +25,8 @@ SHOWN_METRICS = ("iou", "f1", "auc")  # in the picture; a panel for each of the 
 
 def write_table(result: TableResult, output_dir: Path) -> list[Path]:
     """Writes `table.md`, `.tex`, `.csv`, `.json` and `intervals.png`, `.pdf`; each is replaced in one step.
+
+    With attributes also `groups.csv` and `groups.tex`.
 
     Returns:
         The paths.
@@ -39,6 +42,9 @@ def write_table(result: TableResult, output_dir: Path) -> list[Path]:
         FIGURE_NAME: figure_bytes(picture),
         FIGURE_NAME.replace(".png", ".pdf"): figure_bytes(picture, "pdf"),
     }
+    if result.groups:
+        contents["groups.csv"] = groups_frame(result).to_csv(index=False, lineterminator="\n").encode()
+        contents["groups.tex"] = groups_latex(result, footer).encode()
     for name, data in contents.items():
         replace_file(output_dir / name, data)
     return [output_dir / name for name in contents]
@@ -88,17 +94,41 @@ def table_frame(result: TableResult) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def groups_frame(result: TableResult) -> pd.DataFrame:
+    """The metrics of groups for programs: one line a test set, attribute, row and metric, with mean, interval, spread
+    over runs, the difference to the reference row and its p-values."""
+    lines = [
+        {
+            "test_set": test_set,
+            "attribute": groups.attribute,
+            "method": row,
+            "metric": metric,
+            "value": estimate.value,
+            "low": estimate.low,
+            "high": estimate.high,
+            "sd over runs": estimate.spread,
+            **_compared(groups.differences.get((row, metric))),
+        }
+        for test_set, found in result.groups.items()
+        for groups in found
+        for (row, metric), estimate in groups.estimates.items()
+    ]
+    names = ["test_set", "attribute", "method", "metric", "value", "low", "high", "sd over runs", *_compared(None)]
+    return pd.DataFrame(lines, columns=names)
+
+
 _ENDS = {"": "value", " low": "low", " high": "high"}
 
 
 def _difference_columns(result: TableResult, row: str, column: tuple[str, str], name: str) -> dict[str, Any]:
     compared = result.test_sets[column[0]].differences.get((row, column[1]))
+    return {f"{name} {part}": value for part, value in _compared(compared).items()}
+
+
+def _compared(compared: Compared | None) -> dict[str, Any]:
     difference = None if compared is None else compared.difference
-    columns = {f"{name} difference{end}": getattr(difference, part, None) for end, part in _ENDS.items()}
-    return columns | {
-        f"{name} p": getattr(difference, "p_value", None),
-        f"{name} p Holm": getattr(compared, "p_holm", None),
-    }
+    columns = {f"difference{end}": getattr(difference, part, None) for end, part in _ENDS.items()}
+    return columns | {"p": getattr(difference, "p_value", None), "p Holm": getattr(compared, "p_holm", None)}
 
 
 def table_json(result: TableResult, footer: list[str]) -> dict[str, Any]:

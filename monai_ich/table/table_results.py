@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monai_ich.metrics import (
+    BLEEDING_AUC,
     CLASSIFICATION_METRICS,
     COMPARED_METRICS,
     Difference,
@@ -22,6 +23,13 @@ from monai_ich.metrics import (
     paired_for_gap,
 )
 from monai_ich.networks.encoder_origins import ORIGINS, origins_text
+from monai_ich.table.group_results import (
+    GroupResult,
+    asked_attributes,
+    group_results,
+    group_warnings,
+    validation_thresholds,
+)
 from monai_ich.table.plan import differing_keys
 from monai_ich.table.published_table import in_paper_order
 from monai_ich.table.result_warnings import Compared, SetResult, commit_warnings, set_warnings
@@ -30,6 +38,7 @@ from monai_ich.utils.errors import ComparisonError, ConfigurationError, FaultLis
 from monai_ich.utils.keys import Split
 from monai_ich.utils.run_files import RunDirectory
 
+TABLE_METRICS = (*COMPARED_METRICS, BLEEDING_AUC)
 DEFAULT_REFERENCE, DEFAULT_SEG_REFERENCE = "Swin Transformer", "Swin-Unet"
 
 
@@ -45,6 +54,7 @@ class Analysis:
         resamples: of the bootstrap.
         bootstrap_seed: of its draw.
         level: of the intervals.
+        attributes: whose groups and pairs are measured, such as `head_holder=yes` (`parse_attribute`).
     """
 
     reference: str = ""
@@ -53,6 +63,7 @@ class Analysis:
     resamples: int = 2000
     bootstrap_seed: int = 0
     level: float = 0.95
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +80,7 @@ class TableResult:
         references: {metric: reference row}.
         test_sets: {name: result}, A first.
         gaps: {(row, metric): first test set minus second}.
+        groups: {test set: results of the attributes that were asked for}.
         records: of all runs.
         origins: {row: from what the encoders of its runs began, each text once}.
         warnings: in plain words.
@@ -86,6 +98,7 @@ class TableResult:
     records: list[RunRecord]
     origins: dict[str, list[str]]
     warnings: list[str] = field(default_factory=list)
+    groups: dict[str, list[GroupResult]] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[tuple[str, str]]:
@@ -93,8 +106,8 @@ class TableResult:
         present = [
             (name, metric)
             for name, result in self.test_sets.items()
-            for metric in COMPARED_METRICS
-            if any((row, metric) in result.estimates for row in self.rows)
+            for metric in TABLE_METRICS
+            if any((row, "auc" if metric == BLEEDING_AUC else metric) in result.estimates for row in self.rows)
         ]
         return sorted(present, key=lambda column: column[1] != "iou")
 
@@ -128,6 +141,10 @@ def compute_table(name: str, run_dirs: Sequence[Path], analysis: Analysis) -> Ta
     rows = in_paper_order(list({record.row for record in records}))
     predictions = _load(run_dirs, records, rows)
     marker = _marker(predictions, analysis)
+    tables = [table for of_rows in predictions.values() for runs in of_rows.values() for table in runs]
+    attributes = asked_attributes(analysis.attributes, tables)
+    ordered = _in_order(run_dirs, records, rows)
+    thresholds = validation_thresholds(ordered, marker) if attributes else {}
     boots = {
         test_set: PatientBootstrap(
             align_predictions(test_set, tables, marker),
@@ -135,6 +152,8 @@ def compute_table(name: str, run_dirs: Sequence[Path], analysis: Analysis) -> Ta
             resamples=analysis.resamples,
             seed=analysis.bootstrap_seed,
             level=analysis.level,
+            attributes=attributes,
+            validation_thresholds=thresholds,
         )
         for test_set, tables in predictions.items()
     }
@@ -143,12 +162,33 @@ def compute_table(name: str, run_dirs: Sequence[Path], analysis: Analysis) -> Ta
         test_set: _set_result(string.ascii_uppercase[number % 26], boot, rows, references)
         for number, (test_set, boot) in enumerate(boots.items())
     }
+    groups = {
+        test_set: group_results(boot, rows, references.get("auc", "")) for test_set, boot in boots.items() if attributes
+    }
     seeds = {row: sorted(record.seed for record in records if record.row == row) for row in rows}
     gaps = _gaps(list(boots.values()), rows)
     warnings = [line for test_set in test_sets.values() for line in set_warnings(test_set)] + commit_warnings(records)
+    for test_set, found in groups.items():
+        warnings.extend(group_warnings(f"Test {test_sets[test_set].letter}", found, attributes))
+    classified = {row for row in rows if any(boot.has(row, "auc") for boot in boots.values())}
+    if attributes and not classified <= set(thresholds):
+        lacking = ", ".join(row for row in rows if row in classified and row not in thresholds)
+        warnings.append(f"No accuracy at the threshold of validation: runs of {lacking} saved no validation.csv.")
     origins = _origins(run_dirs, records, rows)
     return TableResult(
-        name, rows, seeds, marker, threshold, analysis, references, test_sets, gaps, records, origins, warnings
+        name,
+        rows,
+        seeds,
+        marker,
+        threshold,
+        analysis,
+        references,
+        test_sets,
+        gaps,
+        records,
+        origins,
+        warnings,
+        groups,
     )
 
 
@@ -193,14 +233,19 @@ def _load(
 ) -> dict[str, dict[str, list[PredictionTable]]]:
     """{test set: {row: tables in the order of seeds}}, the paper's test sets first."""
     found: dict[str, dict[str, list[PredictionTable]]] = {}
-    order = sorted(range(len(records)), key=lambda i: (list(rows).index(records[i].row), records[i].seed))
-    for i in order:
-        for path in sorted(RunDirectory(run_dirs[i]).predictions.glob("*.csv")):
-            table = PredictionTable.from_csv(path)
-            found.setdefault(path.stem, {}).setdefault(records[i].row, []).append(table)
+    for row, runs in _in_order(run_dirs, records, rows).items():
+        for run_dir in runs:
+            for path in sorted(RunDirectory(run_dir).predictions.glob("*.csv")):
+                found.setdefault(path.stem, {}).setdefault(row, []).append(PredictionTable.from_csv(path))
     papers = [Split.TEST_A.value, Split.TEST_B.value]
     names = sorted(found, key=lambda name: (papers.index(name) if name in papers else len(papers), name))
     return {name: found[name] for name in names}
+
+
+def _in_order(run_dirs: Sequence[Path], records: Sequence[RunRecord], rows: Sequence[str]) -> dict[str, list[Path]]:
+    """{row: its runs' directories in the order of seeds}, in the order of the rows."""
+    pairs = sorted(zip(records, run_dirs, strict=True), key=lambda pair: pair[0].seed)
+    return {row: [run_dir for record, run_dir in pairs if record.row == row] for row in rows}
 
 
 def _marker(predictions: dict[str, dict[str, list[PredictionTable]]], analysis: Analysis) -> str:
@@ -217,7 +262,7 @@ def _marker(predictions: dict[str, dict[str, list[PredictionTable]]], analysis: 
 def _references(rows: list[str], boots: dict[str, PatientBootstrap], analysis: Analysis) -> dict[str, str]:
     """{metric: reference row}; a metric that no row has is left out."""
     references: dict[str, str] = {}
-    for metric in COMPARED_METRICS:
+    for metric in TABLE_METRICS:
         able = [row for row in rows if any(boot.has(row, metric) for boot in boots.values())]
         asked, usual = (
             (analysis.seg_reference, DEFAULT_SEG_REFERENCE)
@@ -237,10 +282,7 @@ def _references(rows: list[str], boots: dict[str, PatientBootstrap], analysis: A
 
 def _set_result(letter: str, boot: PatientBootstrap, rows: list[str], references: dict[str, str]) -> SetResult:
     estimates = {
-        (row, metric): boot.estimate(row, metric)
-        for row in rows
-        for metric in COMPARED_METRICS
-        if boot.has(row, metric)
+        (row, metric): boot.estimate(row, metric) for row in rows for metric in TABLE_METRICS if boot.has(row, metric)
     }
     differences: dict[tuple[str, str], Compared] = {}
     for metric, reference in references.items():

@@ -10,15 +10,23 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
-from monai_ich.metrics import Difference
+from monai_ich.metrics import BLEEDING_AUC, FEWEST_PATIENTS, Difference, Estimate
+from monai_ich.table.group_results import group_heading
 from monai_ich.table.published_table import FOOTNOTES, PAPER_SOURCE, Footnote, paper_figure
 from monai_ich.table.result_warnings import Compared
 from monai_ich.table.table_results import TableResult
 from monai_ich.utils.templates import render
 
-HEADINGS = {"iou": "iou-seg", "acc": "acc", "precision": "prec", "recall": "rec", "f1": "f1", "auc": "auc"}
-NOTHING = ""
+HEADINGS = {"iou": "iou-seg", "acc": "acc", "precision": "prec", "recall": "rec", "f1": "f1", "auc": "auc"} | {
+    BLEEDING_AUC: "auc-bleed"
+}
+NOTHING, TOO_FEW = "", "-"
 IOU_NOTE = "iou-seg is pooled over the slices with blood: the sum of intersections over the sum of unions."
+
+BLEEDING_NOTE = (
+    "auc-bleed is the AUC of the positive slices against those negative ones that are known to show blood. "
+    f"{TOO_FEW} stands where one of the two has fewer than {FEWEST_PATIENTS} patients."
+)
 
 T = TypeVar("T")
 Body = list[list[list[str]]]  # the lines of each cell of each row
@@ -93,7 +101,8 @@ def _cell(result: TableResult, row: str, column: tuple[str, str]) -> Cell:
     if estimate is None:
         return Cell(NOTHING, NOTHING, paper, marks, best=False)
     between = interval(estimate.low, estimate.high)
-    return Cell(number(estimate.value), between, paper, marks, best=row in result.best(column))
+    value = TOO_FEW if column[1] == BLEEDING_AUC and math.isnan(estimate.value) else number(estimate.value)
+    return Cell(value, between, paper, marks, best=row in result.best(column))
 
 
 def _notes(result: TableResult) -> list[Footnote]:
@@ -101,6 +110,7 @@ def _notes(result: TableResult) -> list[Footnote]:
     columns = [(row, *column) for row in result.rows for column in result.columns]
     shown = {place for place in columns if paper_figure(*place, marker=result.marker) is not None}
     own = [Footnote(IOU_NOTE)] if any(metric == "iou" for _, metric in result.columns) else []
+    own += [Footnote(BLEEDING_NOTE)] if any(metric == BLEEDING_AUC for _, metric in result.columns) else []
     return own + [note for note in FOOTNOTES if note.places & shown]
 
 
@@ -120,6 +130,7 @@ def markdown(result: TableResult, footer: Sequence[str], figure: str) -> str:
         notes=_notes(result),
         differences=_differences(result),
         gaps=_gaps(result),
+        groups=_groups(result),
         number=number,
         paper_source=PAPER_SOURCE,
         figure=figure,
@@ -133,6 +144,33 @@ def _differences(result: TableResult) -> Iterator[tuple[str, list[str], list[str
         if of_set.differences:
             head, metrics, body = _by_row(result, of_set.differences, _compared_lines)
             yield of_set.letter, list(dict.fromkeys(result.references[m] for m in metrics)), head, body
+
+
+def _groups(result: TableResult) -> Iterator[tuple[str, str, list[str], Body]]:
+    """For each test set and attribute: the set's letter, the attribute, headings and body."""
+    for test_set, found in result.groups.items():
+        for groups in found:
+            rows = [row for row in result.rows if any(key[0] == row for key in groups.estimates)]
+            body = [[[row], *(_group_lines(groups.estimates.get((row, m))) for m in groups.metrics)] for row in rows]
+            yield (
+                result.test_sets[test_set].letter,
+                groups.attribute,
+                ["method", *map(group_heading, groups.metrics)],
+                body,
+            )
+
+
+def _group_lines(estimate: Estimate | None) -> list[str]:
+    if estimate is None:
+        return [NOTHING]
+    if math.isnan(estimate.value):
+        return [TOO_FEW]
+    return [number(estimate.value), interval(estimate.low, estimate.high)]
+
+
+def groups_latex(result: TableResult, footer: Sequence[str]) -> str:
+    """The tables of groups for a paper, one for each test set and attribute; needs the package booktabs."""
+    return render(Path(__file__).with_name("groups.tex.jinja"), groups=list(_groups(result)), provenance=footer)
 
 
 def _gaps(result: TableResult) -> Iterator[tuple[str, str, str, list[str], Body]]:

@@ -124,7 +124,8 @@ class TableTracking:
         needed = (RECORD_NAME, files.results.name, files.predictions.name, CONFIG_FOLDER)
         if not set(needed) <= present:
             return None
-        for name in needed:
+        further = {files.validation_predictions.name} & present  # runs of version 0.1 have none
+        for name in (*needed, *further):
             self.client.download_artifacts(run_id, name, str(folder))
         config = folder / CONFIG_FOLDER / files.config.name
         if not config.is_file():

@@ -70,6 +70,11 @@ class RunDirectory:
         return self.path / "predictions"
 
     @property
+    def validation_predictions(self) -> Path:
+        """Per-slice predictions of the validation set by the best checkpoint; runs of version 0.1 have none."""
+        return self.path / "validation.csv"
+
+    @property
     def figures(self) -> Path:
         return self.path / "figures"
 

@@ -99,7 +99,7 @@ def test_means_are_those_of_the_saved_predictions(folder: Path) -> None:
 def test_columns_differences_gaps_and_the_paper_s_figures(folder: Path) -> None:
     frame = pd.read_csv(folder / "table.csv").set_index("method")
     columns = [name for name in frame if re.fullmatch(r"[AB] [\w-]+", name)]
-    classified = ["acc", "prec", "rec", "f1", "auc"]
+    classified = ["acc", "prec", "rec", "f1", "auc", "auc-bleed"]
     assert columns == ["A iou-seg", *(f"A {m}" for m in classified), *(f"B {m}" for m in classified)]
     swin, mtl = frame.loc["Swin Transformer"], frame.loc["MTL-Swin-Unet (cls+seg)"]
     assert (swin["B auc paper"], mtl["A iou-seg paper"]) == (0.772, 0.815)
@@ -120,7 +120,7 @@ def test_everything_is_in_the_json_without_nan(folder: Path) -> None:
     content = strict_json(folder / "table.json")
     assert content["references"] == {
         "iou": "Swin-Unet",
-        **dict.fromkeys(["acc", "precision", "recall", "f1", "auc"], "Swin Transformer"),
+        **dict.fromkeys(["acc", "precision", "recall", "f1", "auc", "auc_bleeding"], "Swin Transformer"),
     }
     first = content["test_sets"][A]
     assert first["counts"]["slices"] == 120
@@ -145,7 +145,9 @@ def test_markdown_shows_best_in_bold_interval_and_paper(folder: Path) -> None:
     header = _cells(lines[0])
     assert header[:3] == ["method", "runs", "A iou-seg"]
     main = {_cells(line)[0]: dict(zip(header, _cells(line), strict=True)) for line in lines[2:6]}
-    for column in header[2:]:
+    assert {cells["B auc-bleed"] for cells in main.values()} == {""}, "no row tells which slices of B show blood"
+    assert "Test B: the saved predictions do not say which slices show blood" in text
+    for column in [name for name in header[2:] if name != "B auc-bleed"]:
         best = frame[column].idxmax()
         bold = [row for row, cells in main.items() if "**" in cells[column]]
         assert best in bold
@@ -176,17 +178,18 @@ def _noted(text: str) -> list[str]:
 
 
 IOU, DEFINED = "iou-seg is pooled over the", "a The paper does not"
+BLEEDING = "auc-bleed is the AUC of"
 RUNS, F1, PRECISION = "The paper does not say", "The paper does not define", "b This precision contradicts the"
 
 
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        (["MTL-Swin-Unet (cls+seg)"], [IOU, DEFINED, RUNS, F1, PRECISION]),
+        (["MTL-Swin-Unet (cls+seg)"], [IOU, BLEEDING, DEFINED, RUNS, F1, PRECISION]),
         (["Swin-Unet"], [IOU, DEFINED]),
-        (["Swin Transformer"], [RUNS, F1]),
-        (["Mine_100%"], []),
-        (["Swin-Unet", "Mine_100%"], [IOU, DEFINED]),
+        (["Swin Transformer"], [BLEEDING, RUNS, F1]),
+        (["Mine_100%"], [BLEEDING]),
+        (["Swin-Unet", "Mine_100%"], [IOU, BLEEDING, DEFINED]),
     ],
 )
 def test_a_note_stands_only_where_its_figure_is_shown(folder: Path, rows: list[str], expected: list[str]) -> None:
@@ -196,7 +199,9 @@ def test_a_note_stands_only_where_its_figure_is_shown(folder: Path, rows: list[s
     assert _noted(text) == expected
     assert _noted(latex(result, [])) == _noted(text)
     other = replace(result, marker="blend_sign")
-    assert _noted(latex(other, [])) == [note for note in expected if note == IOU], "the paper has no figures of it"
+    assert _noted(latex(other, [])) == [note for note in expected if note in (IOU, BLEEDING)], (
+        "the paper has no figures of it"
+    )
 
 
 def test_every_table_of_the_markdown_is_rectangular(folder: Path) -> None:
@@ -213,13 +218,13 @@ def test_latex_has_as_many_cells_in_every_line_and_escapes_names(folder: Path) -
         line.replace(r"\&", "").count("&") + sum(int(n) - 1 for n in re.findall(r"multicolumn\{(\d+)\}", line))
         for line in lines
     ]
-    assert set(widths) == {12}
+    assert set(widths) == {14}
     assert r"Mine\_100\%" in text
     assert text.count("{") == text.count("}")
     assert text.count(r"\textbf{") >= 11
-    assert "\\begin{tabular}{lrrrrrrrrrrrr}" in text
+    assert "\\begin{tabular}{lrrrrrrrrrrrrrr}" in text
     rules = re.findall(r"cmidrule\(lr\)\{(\d+)-(\d+)\}", text)
-    assert rules == [("4", "8"), ("9", "13")]
+    assert rules == [("4", "9"), ("10", "15")]
 
 
 def test_below_the_table_stands_what_every_row_s_encoders_began_from(tmp_path: Path) -> None:
