@@ -91,15 +91,15 @@ def test_wrong_options_are_refused_together(options: dict[str, Any], faults: lis
 
 def test_the_command_makes_what_its_options_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    command = "phantom --manifest m/phantom_dial.csv --seed 5 --studies 5,1,1,1,2,2,0,0,0,0,1 --slices-per-study 4"
+    command = "phantom --manifest m/phantom_dial.csv --seed 95 --studies 8,1,1,1,3,2,0,0,0,0,1 --slices-per-study 6"
     command += " --matrix 32 --workers 1 --dial side_letter=-.9 --dial head_holder=.9 --dial-new head_holder=-.9"
-    command += " --side-letter-fraction .5 --mechanism flip --pairs side_letter --pair-studies 4,0,0,0,6,0,0,0,0,0,0"
-    command += " --reversed-studies 4,1,0,0"
+    command += " --side-letter-fraction .5 --mechanism flip --pairs side_letter --pair-studies 3,0,0,0,3,0,0,0,0,0,0"
+    command += " --reversed-studies 3,1,0,0"
     done = CliRunner().invoke(cli, command.split(), catch_exceptions=False)
     assert done.exit_code == 0
     table = pd.read_csv("m/phantom_dial.csv", dtype=str, keep_default_na=False)
     slices = table.split.value_counts()
-    assert (slices["test_pairs_1_4"], slices["test_pairs_5_11"], slices["test_reversed"]) == (32, 48, 20)
+    assert (slices["test_pairs_1_4"], slices["test_pairs_5_11"], slices["test_reversed"]) == (36, 36, 24)
     recorded = json.loads(Path("data/phantom_dial/phantom.json").read_text())
     assert (recorded["phantom_version"], recorded["mechanism"], recorded["matrix"]) == (3, "flip", 32)
     assert recorded["spurious"] == {"clot_volume": 0.5, "kernel": 0.0, "head_holder": 0.9, "side_letter": -0.9}

@@ -27,7 +27,7 @@ PAIRS_1_4, PAIRS_5_11 = "test_pairs_1_4", "test_pairs_5_11"
 STUDIES = (3, 1, 1, 1, 2, 1, 1, 0, 0, 0, 0)
 SPEC = replace(
     TINY,
-    matrix=128,
+    matrix=64,
     clot_volume_factor=2.0,
     spurious={"head_holder": 0.9},
     pairs=CounterfactualPairs("head_holder", STUDIES),
