@@ -70,11 +70,13 @@ class PhantomPatient:
             self.clot.paint(canvas, levels, depth)
         return canvas.hu, levels
 
+    def _noise(self, index: int) -> np.random.Generator:
+        return generator(self.spec, self.truth.hospital, self.truth.number, Stream.NOISE, index)
+
     def render(self, index: int) -> RenderedSlice:
-        """Renders one slice; slices do not depend on one another."""
+        """Renders one slice; no other slice has to be rendered for it."""
         hu, grid, levels = self.tissue(index)
-        rng = generator(self.spec, self.truth.hospital, self.truth.number, Stream.NOISE, index)
-        pixels = acquire(hu, self.truth, self.scan, self.head, grid, rng)
+        pixels = acquire(hu, self.truth, self.scan, self.head, grid, (self._noise(index), self._noise(index + 1)))
         truth = measure(levels, self.scan.pixel_mm, fluid=self.truth.fluid_level)
         return RenderedSlice(pixels, full_mask(levels, grid.shape), truth)
 
