@@ -8,7 +8,7 @@ from monai_ich.phantom.hospitals import HOSPITALS, TRAINING_HOSPITALS, CaseMix, 
 from monai_ich.phantom.patients import PatientTruth, draw_patient
 from monai_ich.phantom.render import PhantomPatient, RenderedSlice, make_patient
 from monai_ich.phantom.slice_truth import SliceTruth
-from monai_ich.phantom.spec import TRANSFER_SYNTAXES, PhantomSpec, SpuriousDials
+from monai_ich.phantom.spec import TRANSFER_SYNTAXES, IncidentalRates, PhantomSpec, SpuriousDials
 
 __all__ = [
     "HOSPITALS",
@@ -16,6 +16,7 @@ __all__ = [
     "TRANSFER_SYNTAXES",
     "CaseMix",
     "Hospital",
+    "IncidentalRates",
     "PatientTruth",
     "PhantomPatient",
     "PhantomSpec",

@@ -29,7 +29,8 @@ def acquire(
 ) -> NDArray[np.int16]:
     """Turns noise-free HU (H, W) into the slice that the hospital would have (2H, 2W), int16 HU.
 
-    `noise` holds the generators of this slice's and of the next slice's noise, as `slice_noise` takes them. Padding pixels hold `PADDING_STORED` + the rescale intercept, which is what rescaling gives for them.
+    Padding pixels hold `PADDING_STORED` + the rescale intercept, which is what rescaling gives for them. `noise` holds
+    the generators of this slice's and of the next slice's noise, as `slice_noise` takes them.
     """
     if truth.head_holder:
         _add_holder(hu, scan, head)

@@ -16,7 +16,7 @@ from monai_ich.phantom.grids import Array, Grid, PlaneGrid, WaveField, Window, s
 Z_BASE_MM, Z_VERTEX_MM = -48.0, 74.0  # lowest and highest slice centre worth imaging
 _FACE_DOWN_MM = 120.0  # the skin's outline narrows more slowly downwards than the cavity's
 _BASE_TOP_MM = 2.0  # nothing of the skull base reaches higher
-_INNER_TABLE_MM, _OUTER_TABLE_MM = 1.5, 1.9  # compact bone on either side of the diploe
+_INNER_TABLE_MM, _OUTER_TABLE_MM = 1.4, 2.0  # compact bone on either side of the diploe
 _DIPLOE_HU = 520.0
 
 
@@ -58,7 +58,7 @@ class Head:
             sway_mm=float(rng.uniform(0.8, 1.8)),
             fine=WaveField.draw(rng, (5, 11), 40),
             sinus_mm=float(rng.uniform(0, 14)),
-            table_hu=float(rng.uniform(1550, 1800)),
+            table_hu=float(rng.uniform(1680, 1820)),
         )
 
     def warp(self, grid: Grid) -> tuple[Array, Array, Array]:
@@ -182,7 +182,7 @@ class Head:
         for cells in mirrored(Ellipsoid((51, 30, -34), (12, 15, 16))):
             canvas.ellipsoid(cells, -820, within=below * septa)
         for capsule in mirrored(Ellipsoid((36, 23, -29), (6, 3.2, 5), (0, 0, 0.5))):  # densest bone of the body
-            canvas.ellipsoid(capsule, 1.25 * self.table_hu, edge_mm=1.5, within=below)
+            canvas.ellipsoid(capsule, 1.12 * self.table_hu, edge_mm=1.5, within=below)
         return np.minimum(vault, gap)
 
     def _paint_face(self, canvas: Canvas, fine: Array, below: Array) -> None:

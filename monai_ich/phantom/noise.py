@@ -13,7 +13,7 @@ from monai_ich.phantom.grids import Array
 # Correlation of the noise of neighbouring slices; about .16 was measured at 4.5 mm. Slices further apart share nothing.
 NEIGHBOUR_CORRELATION = 0.16
 # Noise of the lowest frequencies that a pure ramp filter would remove, as frequency added to the ramp (cycles/mm).
-_RAMP_OFFSET = 0.1
+_RAMP_OFFSET = 0.2
 
 
 def slice_noise(
@@ -58,7 +58,7 @@ def _transfer(shape: tuple[int, int], step_mm: float, blur_mm: float) -> Array:
     rows, cols = fft.fftfreq(shape[0], step_mm)[:, None], fft.fftfreq(shape[1], step_mm)[None, :]
     f = np.hypot(rows, cols)
     # Measured grains differ less between kernels than edges do, hence the constant part.
-    grain_mm = 0.32 + 0.30 * blur_mm
+    grain_mm = 0.36 + 0.18 * blur_mm
     amplitude = np.sqrt(f + _RAMP_OFFSET) * np.exp(-2 * (np.pi * grain_mm * f) ** 2)
     kept = np.multiply(*(0.625 + 0.375 * np.cos(2 * np.pi * step_mm * axis) for axis in (rows, cols)))
     amplitude /= np.sqrt(np.mean(amplitude**2 * kept))

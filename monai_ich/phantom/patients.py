@@ -25,6 +25,7 @@ class Stream(IntEnum):
     CLOT = 2
     SCAN = 3
     NOISE = 4
+    INCIDENTAL = 20
 
 
 @dataclass(frozen=True)

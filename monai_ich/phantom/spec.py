@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -39,6 +38,23 @@ class SpuriousDials:
 
 
 @dataclass(frozen=True)
+class IncidentalRates:
+    """Share of the patients who have each of these beside or without a haemorrhage, whatever their markers are.
+
+    Attributes:
+        contrast_vessels: large vessels filled with contrast medium, 150-320 HU.
+        chronic_subdural: a crescent of old blood along the skull, 10-22 HU; it is in no mask.
+        old_infarct: a scar of 8-16 HU in the territory of the middle cerebral artery.
+        streaks: a metal clip with streaks around it.
+    """
+
+    contrast_vessels: float = 0.0
+    chronic_subdural: float = 0.0
+    old_infarct: float = 0.0
+    streaks: float = 0.0
+
+
+@dataclass(frozen=True)
 class PhantomSpec:
     """Everything that decides the phantom's bytes.
 
@@ -51,8 +67,9 @@ class PhantomSpec:
         spurious_new: dials of the new hospitals 5-11, where scanner and holder know nothing of the marker.
         clot_volume_factor: times the hospitals' median clot volumes; 1 is what patients have, more is easier.
         transfer_syntax: a key of `TRANSFER_SYNTAXES`; both are lossless.
+        incidental: how often other findings are seen, in all hospitals.
 
-    `spurious` and `spurious_new` may be given as {dial: value}, as a config does.
+    `spurious`, `spurious_new` and `incidental` may be given as {name: value}, as a config does.
 
     Raises:
         ConfigurationError: on values outside their range, all of them together.
@@ -66,11 +83,16 @@ class PhantomSpec:
     spurious_new: SpuriousDials = field(default_factory=SpuriousDials)
     transfer_syntax: str = "jpeg_ls_lossless"
     clot_volume_factor: float = 1.0
+    incidental: IncidentalRates = field(default_factory=IncidentalRates)
 
     def __post_init__(self) -> None:
         faults = FaultList("The phantom's specification cannot be used")
-        for name in ("spurious", "spurious_new"):
-            object.__setattr__(self, name, _dials(name, getattr(self, name), faults))
+        for name, kind, what in (
+            ("spurious", SpuriousDials, "a dial"),
+            ("spurious_new", SpuriousDials, "a dial"),
+            ("incidental", IncidentalRates, "a finding"),
+        ):
+            object.__setattr__(self, name, _built(kind, name, getattr(self, name), what, faults))
         if self.seed < 0:
             faults.add(f"seed is {self.seed}, expected 0 or more")
         if len(self.studies) != len(HOSPITALS) or min(self.studies, default=0) < 0 or sum(self.studies) == 0:
@@ -85,6 +107,9 @@ class PhantomSpec:
             for dial, value in asdict(getattr(self, name)).items():
                 if not 0 <= value <= 1:
                     faults.add(f"{name}.{dial} is {value}, expected 0 (no association) to 1 (complete)")
+        for finding, rate in asdict(self.incidental).items():
+            if not 0 <= rate <= 1:
+                faults.add(f"incidental.{finding} is {rate}, expected a share of patients, 0 to 1")
         if self.transfer_syntax not in TRANSFER_SYNTAXES:
             near = did_you_mean(self.transfer_syntax, TRANSFER_SYNTAXES)
             faults.add(f"transfer_syntax is {self.transfer_syntax!r}, expected {' or '.join(TRANSFER_SYNTAXES)}.{near}")
@@ -99,12 +124,11 @@ class PhantomSpec:
         return {**asdict(self), "studies": list(self.studies)}
 
 
-def _dials(name: str, given: SpuriousDials | Mapping[str, float], faults: FaultList) -> SpuriousDials:
-    """The dials from {dial: value}; adds a fault for each dial that there is not."""
-    if isinstance(given, SpuriousDials):
+def _built(kind: type, name: str, given: Any, what: str, faults: FaultList) -> Any:
+    """A part of the specification from {field: value}; adds a fault for each field that there is not."""
+    if isinstance(given, kind):
         return given
-    known = [dial.name for dial in fields(SpuriousDials)]
-    for dial in given:
-        if dial not in known:
-            faults.add(f"{name}.{dial} is not a dial, expected one of {', '.join(known)}.{did_you_mean(dial, known)}")
-    return SpuriousDials(**{dial: value for dial, value in given.items() if dial in known})
+    known = [part.name for part in fields(kind)]
+    for part in (part for part in given if part not in known):
+        faults.add(f"{name}.{part} is not {what}, expected one of {', '.join(known)}.{did_you_mean(part, known)}")
+    return kind(**{part: value for part, value in given.items() if part in known})
