@@ -8,7 +8,13 @@ from monai_ich.phantom.hospitals import HOSPITALS, TRAINING_HOSPITALS, CaseMix, 
 from monai_ich.phantom.patients import PatientTruth, draw_patient
 from monai_ich.phantom.render import PhantomPatient, RenderedSlice, make_patient
 from monai_ich.phantom.slice_truth import SliceTruth
-from monai_ich.phantom.spec import TRANSFER_SYNTAXES, CounterfactualPairs, PhantomSpec, SpuriousDials
+from monai_ich.phantom.spec import (
+    TRANSFER_SYNTAXES,
+    CounterfactualPairs,
+    IncidentalRates,
+    PhantomSpec,
+    SpuriousDials,
+)
 from monai_ich.phantom.spec_options import spec_from_options
 
 __all__ = [
@@ -18,6 +24,7 @@ __all__ = [
     "CaseMix",
     "CounterfactualPairs",
     "Hospital",
+    "IncidentalRates",
     "PatientTruth",
     "PhantomPatient",
     "PhantomSpec",

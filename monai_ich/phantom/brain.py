@@ -44,9 +44,9 @@ class Brain:
         atrophy = float(rng.beta(2.0, 2.2))
         return cls(
             atrophy=atrophy,
-            ventricle=float(np.clip(rng.normal(0.82 + 0.45 * atrophy, 0.10), 0.6, 1.5)),
-            grey_hu=float(rng.uniform(35, 39)),
-            white_hu=float(rng.uniform(25.5, 29)),
+            ventricle=float(np.clip(rng.normal(0.75 + 0.75 * atrophy, 0.10), 0.6, 1.7)),
+            grey_hu=float(rng.uniform(38.5, 41.5)),
+            white_hu=float(rng.uniform(30.5, 32.5)),
             csf_hu=float(rng.uniform(3, 9)),
             folds=WaveField.draw(rng, (19, 30), 32),
             depth_field=WaveField.draw(rng, (30, 60), 16),
@@ -64,7 +64,7 @@ class Brain:
         self._paint_deep(canvas, inside)
         self._paint_cortex(canvas, depth, inside * (1 - below), tentorium)
         self._paint_cerebellum(canvas, depth, inside * below)
-        texture = 0.8 * self.texture.on(canvas.grid) + 0.9 * self.patches.on(canvas.grid)
+        texture = self.texture.on(canvas.grid, canvas.thickness_mm) + 1.3 * self.patches.on(canvas.grid)
         canvas.blend(inside, canvas.hu + texture)
         self._paint_cisterns(canvas, inside)
         self._paint_ventricles(canvas, inside)
@@ -98,15 +98,19 @@ class Brain:
         spread = (72 + 0.35 * (radius - 72)) / np.maximum(
             radius, 40
         )  # mostly a function of direction: sulci run inwards
-        fold = np.abs(self.folds.at(x * spread, y * spread, z * spread)) * np.float32(4.0)  # ~ mm from the sulcus
+        # Sulci run inwards and are taller than they are wide, hence a field that changes slowly along z.
+        fold = np.abs(self.folds.at(x * spread, y * spread, 0.12 * z * spread)) * np.float32(
+            4.0
+        )  # ~ mm from the sulcus
         reach = np.minimum(15 + 6 * self.depth_field.on(canvas.grid)[near], 0.28 * radius)
-        open_mm = 0.35 + 1.15 * self.atrophy + 0.5 * smoothstep((8 - d) / 8)
+        soft = 1.0 + 0.32 * canvas.thickness_mm  # a thick slice cuts most sulci obliquely
+        open_mm = 0.25 + 1.9 * self.atrophy + 0.5 * smoothstep((8 - d) / 8)
         share = inside[near]
-        grey = np.maximum(coverage(d - 4.2, 1.5), coverage(fold - open_mm - 3.0, 1.5) * coverage(d - reach - 4, 4.0))
+        grey = np.maximum(coverage(d - 4.2, 1.5), coverage(fold - open_mm - 3.0, soft) * coverage(d - reach - 4, 4.0))
         hu = canvas.hu[near]
         hu += share * grey * (self.grey_hu - hu)
-        sulcus = coverage(fold - open_mm, 1.4) * coverage(d - reach, 5.0) * (0.7 + 0.3 * self.atrophy)
-        rim = coverage(depth[near] - 0.6 - 2.2 * self.atrophy, 1.4)
+        sulcus = coverage(fold - open_mm, soft) * coverage(d - reach, 5.0) * (0.7 + 0.3 * self.atrophy)
+        rim = coverage(depth[near] - 0.5 - 2.7 * self.atrophy, 1.4)
         hu += share * np.maximum(sulcus, rim) * (self.csf_hu + 2 - hu)
         canvas.hu[near] = hu
 
@@ -122,22 +126,22 @@ class Brain:
         wide = 0.8 + 0.5 * self.atrophy
         tight = 0.8 + 0.35 * self.atrophy
         shapes = [
-            Ellipsoid((0, -4, -15), (9 * wide, 7 * wide, 5)),  # suprasellar
-            Ellipsoid((0, 29, -6), (9 * wide, 2.6 * wide, 6)),  # quadrigeminal
+            Ellipsoid((0, -4, -15), (9 * wide, 7 * wide, 7)),  # suprasellar
+            Ellipsoid((0, 29, -6), (9 * wide, 2.6 * wide, 8)),  # quadrigeminal
             Ellipsoid((0, 1, -28), (11, 2.0 * wide, 12)),  # prepontine
             Ellipsoid((0, 62, -50), (5 * wide, 8, 7)),  # cisterna magna
         ]
         for shape in (
-            Ellipsoid((17, 17, -9), (1.7 * wide, 10, 6), (0, 0, -0.45)),  # ambient
-            Ellipsoid((40.5, -2, 4), (1.25 * tight, 19, 11), (0, 0, 0.08)),  # sylvian, over the insula
-            Ellipsoid((50, -14, 1), (11, 1.5 * tight, 4), (0, 0, -0.25)),  # sylvian, its stem to the surface
-            Ellipsoid((50, 10, 9), (11, 1.3 * tight, 3.5), (0, 0, 0.30)),  # sylvian, posterior ramus
-            Ellipsoid((20, -14, -17), (14, 2.4 * wide, 4), (0, 0, -0.15)),  # sylvian cistern
+            Ellipsoid((17, 17, -9), (1.7 * wide, 10, 8), (0, 0, -0.45)),  # ambient
+            Ellipsoid((40.5, -2, 4), (1.25 * tight, 19, 13), (0, 0, 0.08)),  # sylvian, over the insula
+            Ellipsoid((50, -14, 1), (11, 1.5 * tight, 8), (0, 0, -0.25)),  # sylvian, its stem to the surface
+            Ellipsoid((50, 10, 9), (11, 1.3 * tight, 8), (0, 0, 0.30)),  # sylvian, posterior ramus
+            Ellipsoid((20, -14, -17), (13, 2.4 * wide, 6), (0, 0, -0.15)),  # sylvian cistern
             Ellipsoid((17, 24, -33), (7, 3.0 * wide, 5)),  # cerebellopontine
         ):
             shapes += mirrored(shape)
         for shape in shapes:
-            canvas.ellipsoid(shape, self.csf_hu, edge_mm=1.2, within=inside)
+            canvas.ellipsoid(shape, self.csf_hu, edge_mm=2.0, within=inside)
 
     def _paint_ventricles(self, canvas: Canvas, inside: Array) -> None:
         s = self.ventricle

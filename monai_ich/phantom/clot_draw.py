@@ -61,7 +61,7 @@ def _draw_shape(truth: PatientTruth, rng: np.random.Generator) -> Clot:
         rough_mm=0.0,
         rough=WaveField.draw(rng, (16, 34), 16),
         bumps=(),
-        hu=float(rng.uniform(57, 71) if plain else rng.uniform(66, 76)),
+        hu=float(rng.uniform(59.5, 73.5) if plain else rng.uniform(68.5, 78)),
         texture=WaveField.draw(rng, (5, 14), 48),
         hypodensities=(),
         blend_sign=None,

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from monai_ich.phantom.grids import Array, PlaneGrid, smoothstep, upsample_twice
 from monai_ich.phantom.head import Head
+from monai_ich.phantom.noise import slice_noise
 from monai_ich.phantom.patients import PatientTruth
 from monai_ich.phantom.scan import Scan
 from monai_ich.phantom.side_letter import burn_in_side_letter
@@ -17,27 +18,27 @@ PADDING_STORED = -2000  # Pixel Padding Value (0028,0120) of the hospitals that 
 _LOWEST_HU, _HIGHEST_HU = -1024, 3071
 _MASKED_HU = -1024
 _SHELL_HU = 190  # of the head rest; blurred by the kernel, a thin bright line in a brain window
-_LINEAR_UPSAMPLING_SD = 0.625  # white noise of unit sd keeps this much after linear upsampling by two
 
 
 def acquire(
-    hu: Array, truth: PatientTruth, scan: Scan, head: Head, grid: PlaneGrid, rng: np.random.Generator
+    hu: Array,
+    truth: PatientTruth,
+    scan: Scan,
+    head: Head,
+    grid: PlaneGrid,
+    noise: tuple[np.random.Generator, np.random.Generator],
 ) -> NDArray[np.int16]:
     """Turns noise-free HU (H, W) into the slice that the hospital would have (2H, 2W), int16 HU.
 
-    Padding pixels hold `PADDING_STORED` + the rescale intercept, which is what rescaling gives for them.
+    Padding pixels hold `PADDING_STORED` + the rescale intercept, which is what rescaling gives for them. `noise` holds
+    the generators of this slice's and of the next slice's noise, as `slice_noise` takes them.
     """
     if truth.head_holder:
         _add_holder(hu, scan, head)
     hu = ndimage.gaussian_filter(hu, truth.blur_mm / grid.pixel_mm, mode="nearest", truncate=3)
     scale = 0.35 + 0.65 * smoothstep((hu + 900) / 600)  # less noise in air
-    share = 0.55 if truth.kernel_sharp else 1.0  # of the variance that is coarse-grained
-    coarse = np.float32(truth.noise_hu * share**0.5 / _LINEAR_UPSAMPLING_SD)
-    full = upsample_twice(hu + coarse * scale * rng.standard_normal(hu.shape, dtype=np.float32))
-    if truth.kernel_sharp:
-        fine = rng.standard_normal(full.shape, dtype=np.float32)
-        fine *= np.float32(truth.noise_hu * (1 - share) ** 0.5)
-        full += fine * np.repeat(np.repeat(scale, 2, 0), 2, 1)
+    grain = slice_noise(hu.shape, grid.pixel_mm, truth.blur_mm, *noise)
+    full = upsample_twice(hu + np.float32(truth.noise_hu) * scale * grain)
     full += np.float32(truth.hu_offset)
     pixels = np.rint(np.clip(full, _LOWEST_HU, _HIGHEST_HU)).astype(np.int16)
     pixels = _mask_background(pixels, truth, head, grid)

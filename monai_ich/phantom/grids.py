@@ -108,14 +108,19 @@ class WaveField:
         np.cos(waves, out=waves)
         return (waves.sum(axis=0) * np.float32(np.sqrt(2 / len(self.phases)))).reshape(x.shape)
 
-    def on(self, grid: Grid) -> Array:
-        """Values on a grid: (H, W) for a plane, (N,) for a cloud."""
+    def on(self, grid: Grid, thickness_mm: float = 0.0) -> Array:
+        """Values on a grid: (H, W) for a plane, (N,) for a cloud.
+
+        `thickness_mm` averages over a slice of that thickness about the plane: waves along its normal fade.
+        """
         if isinstance(grid, PointCloud):
             return self.at(grid.x, grid.y, grid.z)
         base = self.vectors @ grid.origin + self.phases
         rows = np.outer(np.arange(grid.shape[0]), self.vectors @ grid.row_step) + base
         cols = np.outer(self.vectors @ grid.col_step, np.arange(grid.shape[1]))
-        left = np.concatenate([np.cos(rows), -np.sin(rows)], axis=1).astype(np.float32)
+        # The mean of cos(p + k s) over |s| <= t / 2 is cos(p) sin(k t / 2) / (k t / 2); numpy's sinc has pi in it.
+        fade = np.sinc(self.vectors @ grid.normal * (thickness_mm / (2 * np.pi)))
+        left = np.concatenate([fade * np.cos(rows), -fade * np.sin(rows)], axis=1).astype(np.float32)
         right = np.concatenate([np.cos(cols), np.sin(cols)], axis=0).astype(np.float32)
         return (left @ right) * np.float32(np.sqrt(2 / len(self.phases)))
 

@@ -16,6 +16,8 @@ from monai_ich.phantom.grids import Array, Grid, PlaneGrid, WaveField, Window, s
 Z_BASE_MM, Z_VERTEX_MM = -48.0, 74.0  # lowest and highest slice centre worth imaging
 _FACE_DOWN_MM = 120.0  # the skin's outline narrows more slowly downwards than the cavity's
 _BASE_TOP_MM = 2.0  # nothing of the skull base reaches higher
+_INNER_TABLE_MM, _OUTER_TABLE_MM = 1.4, 2.0  # compact bone on either side of the diploe
+_DIPLOE_HU = 520.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Head:
         egg: how much wider the back of the cavity is than its front.
         sway: low-frequency fields that make the head asymmetric (three displacements).
         fine: a short-wavelength field for diploe, air cells and muscle.
+        sinus_mm: height of the frontal sinus; the patient has none below 4 mm.
+        table_hu: density of the skull's outer and inner table.
     """
 
     half_mm: tuple[float, float, float, float]
@@ -38,6 +42,7 @@ class Head:
     sway_mm: float
     fine: WaveField
     sinus_mm: float
+    table_hu: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Head:
@@ -53,6 +58,7 @@ class Head:
             sway_mm=float(rng.uniform(0.8, 1.8)),
             fine=WaveField.draw(rng, (5, 11), 40),
             sinus_mm=float(rng.uniform(0, 14)),
+            table_hu=float(rng.uniform(1680, 1820)),
         )
 
     def warp(self, grid: Grid) -> tuple[Array, Array, Array]:
@@ -98,7 +104,8 @@ class Head:
         """Height of the skull base's inner surface in mm, and the thickness of the bone beneath it."""
         a = np.abs(x)
         wing, ridge = -24 - 0.12 * a, 9 + 0.38 * a  # sphenoid wing and petrous ridge, as y over |x|
-        anterior = -17 + 4 * np.exp(-np.square((a - 26) / 14))
+        roof = np.exp(-np.square((a - 27) / 13) - np.square((y + 52) / 24))  # of the orbit
+        anterior = -23 + 13 * roof
         middle = -19 - 20 * smoothstep((a - 12) / 10)
         posterior = -62 + 0.006 * (x * x + np.square(y - 45))
         to_middle, to_posterior = smoothstep((y - wing + 3) / 6), smoothstep((y - ridge + 4) / 10)
@@ -106,7 +113,7 @@ class Head:
         height += to_posterior * (posterior - height)
         petrous = np.exp(-np.square((y - ridge) / 7)) * smoothstep((a - 8) / 6)
         crest = np.exp(-np.square((y - wing) / 3))
-        return height + 15 * petrous + 2 * crest, 4 + 16 * petrous + 3 * crest
+        return height + 15 * petrous + 2 * crest, 3.5 + 16 * petrous + 3 * crest
 
     def clearance(self, x: Array, y: Array, z: Array) -> Array:
         """Rough distance in mm from the nearest wall of the cavity, vault or base (negative outside)."""
@@ -118,17 +125,28 @@ class Head:
         vault = self.vault_depth(x, y, z)
         outline = self.outline(x, y, z)
         fine = self.fine.on(canvas.grid)
-        steep = canvas.thickness_mm * np.abs(z) / np.sqrt(x * x + y * y + z * z + 1)  # rim of a sloping vault
         self._paint_scalp(canvas, outline, fine)
         depth = vault
         if float(z.min()) < _BASE_TOP_MM:
             depth = self._paint_base(canvas, vault, fine)
-        bone = self.skull_mm * (1 + 0.015 * fine - 0.15 * np.cos(2 * np.arctan2(y, x)))
-        table = np.clip(np.abs(vault + bone / 2) / (bone / 2), 0, 1)  # 0 in the diploe, 1 at the tables
-        shell = coverage(-vault - bone, 1 + steep) * coverage(vault, 1 + steep)
-        canvas.blend(shell, 560 + 480 * table + 60 * fine)
+        self._paint_vault(canvas, vault, fine)
         self._paint_frontal_sinus(canvas)
         return depth
+
+    def _paint_vault(self, canvas: Canvas, vault: Array, fine: Array) -> None:
+        """Outer table, diploe, inner table and sutures. Computed only where the bone is."""
+        near = (vault < 4) & (vault > -2 * self.skull_mm)
+        x, y, z = canvas.x[near], canvas.y[near], canvas.z[near]
+        height, grain = -vault[near], fine[near]  # above the inner surface
+        uneven = (x - canvas.grid.x[near]) / np.float32(self.sway_mm)  # the head's first field, for nothing
+        bone = self.skull_mm * (1 + 0.10 * uneven + 0.02 * grain - 0.20 * np.cos(2 * np.arctan2(y, x)))
+        steep = canvas.thickness_mm * np.abs(z) / np.sqrt(x * x + y * y + z * z + 1)  # rim of a sloping vault
+        shell = coverage(height - bone, 1 + steep) * coverage(-height, 1 + steep)
+        table = np.maximum(coverage(height - _INNER_TABLE_MM, 1.2), coverage(bone - height - _OUTER_TABLE_MM, 1.2))
+        value = _DIPLOE_HU + 90 * grain + table * (self.table_hu - _DIPLOE_HU - 50 * grain)
+        hu = canvas.hu[near]
+        hu += shell * (value * (1 - 0.35 * _sutures(x, y, z, grain)) - hu)
+        canvas.hu[near] = hu
 
     def _paint_scalp(self, canvas: Canvas, outline: Array, fine: Array) -> None:
         canvas.blend(coverage(outline, 1.2), 34 + 3 * fine)
@@ -156,10 +174,15 @@ class Head:
         inside = coverage(-vault, 1.0)
         canvas.blend(inside * coverage(gap, 1.0), 50 + 6 * fine)
         self._paint_face(canvas, fine, inside * coverage(gap, 1.0))
-        canvas.blend(inside * coverage(gap, 1.2) * coverage(-gap - thick, 1.2), 780 + 140 * fine)
+        cortex = coverage(-gap - _INNER_TABLE_MM, 1.2)
+        bone = 620 + 170 * fine + cortex * (0.8 * self.table_hu - 620 - 120 * fine)
+        canvas.blend(inside * coverage(gap, 1.2) * coverage(-gap - thick, 1.2), bone)
         below = inside * coverage(gap + 2, 1.0)
-        for cells in mirrored(Ellipsoid((50, 30, -34), (10, 13, 15))):
-            canvas.ellipsoid(cells, -650, within=below * smoothstep(fine + 0.4))
+        septa = smoothstep((np.abs(fine) - 0.16) / 0.25)  # thin walls of bone between the air cells
+        for cells in mirrored(Ellipsoid((51, 30, -34), (12, 15, 16))):
+            canvas.ellipsoid(cells, -820, within=below * septa)
+        for capsule in mirrored(Ellipsoid((36, 23, -29), (6, 3.2, 5), (0, 0, 0.5))):  # densest bone of the body
+            canvas.ellipsoid(capsule, 1.12 * self.table_hu, edge_mm=1.5, within=below)
         return np.minimum(vault, gap)
 
     def _paint_face(self, canvas: Canvas, fine: Array, below: Array) -> None:
@@ -177,3 +200,13 @@ class Head:
         air = smoothstep((np.abs(fine) - 0.25) / 0.3)
         canvas.ellipsoid(Ellipsoid((0, front + 32, -34), (11, 30, 17)), -850, within=below * air)
         canvas.ellipsoid(Ellipsoid((0, -8, -31), (12, 12, 8)), -880, within=below)
+
+
+def _sutures(x: Array, y: Array, z: Array, wander: Array) -> Array:
+    """How far a point of the vault lies in the coronal, sagittal or lambdoid suture (0..1); `wander` bends them."""
+    bend = 1.5 * wander
+    coronal = y + 22 + 0.25 * z + bend
+    lambdoid = y - 62 + 0.45 * np.abs(x) + 0.25 * z + bend
+    gap = np.minimum(np.abs(coronal), np.abs(lambdoid))
+    gap = np.minimum(gap, np.abs(x + bend) + np.clip(35 - z, 0, None))  # the sagittal one runs along the top
+    return coverage(gap - 0.5, 1.0) * smoothstep((z + 8) / 10)

@@ -27,6 +27,7 @@ class Stream(IntEnum):
     SCAN = 3
     NOISE = 4
     NUISANCE = 5
+    INCIDENTAL = 20
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from monai_ich.phantom.clot_draw import draw_clot
 from monai_ich.phantom.detector import acquire
 from monai_ich.phantom.grids import Array, PlaneGrid, shifted
 from monai_ich.phantom.head import Head
+from monai_ich.phantom.incidental import Incidental
 from monai_ich.phantom.patients import PatientTruth, Stream, draw_patient, generator
 from monai_ich.phantom.scan import Pose, Scan, draw_scan
 from monai_ich.phantom.slice_truth import SliceTruth, full_mask, measure
@@ -46,6 +47,7 @@ class PhantomPatient:
     head: Head
     brain: Brain
     clot: Clot | None
+    incidental: Incidental
     pose: Pose
     scan: Scan
 
@@ -83,15 +85,20 @@ class PhantomPatient:
         if self.clot:
             self.clot.displace(canvas, depth)
         self.brain.paint(canvas, depth)
+        self.incidental.paint(canvas, depth)
         if self.clot and levels:
             self.clot.paint(canvas, levels, depth)
         return canvas.hu, levels
 
+    def _noise(self, index: int) -> np.random.Generator:
+        return generator(self.spec, self.truth.hospital, self.truth.number, Stream.NOISE, index)
+
     def render(self, index: int) -> RenderedSlice:
-        """Renders one slice; slices do not depend on one another."""
+        """Renders one slice; no other slice has to be rendered for it."""
         hu, grid, levels = self.tissue(index)
-        rng = generator(self.spec, self.truth.hospital, self.truth.number, Stream.NOISE, index)
-        pixels = acquire(hu, self.truth, self.scan, self.head, grid, rng)
+        if self.incidental.streaks:
+            self.incidental.streaks.add_to(hu, grid, self.scan.thickness_mm)
+        pixels = acquire(hu, self.truth, self.scan, self.head, grid, (self._noise(index), self._noise(index + 1)))
         truth = measure(levels, self.scan.pixel_mm, fluid=self.truth.fluid_level)
         return RenderedSlice(pixels, full_mask(levels, grid.shape), truth)
 
@@ -109,6 +116,9 @@ def make_patient(spec: PhantomSpec, hospital: int, number: int) -> PhantomPatien
     scanning = generator(spec, hospital, number, Stream.SCAN)
     pose = Pose.draw(truth.site, scanning)
     clot = draw_clot(truth, head, pose.gravity, generator(spec, hospital, number, Stream.CLOT)) if truth.ich else None
+    incidental = Incidental.draw(
+        spec.incidental, head, lambda finding: generator(spec, hospital, number, Stream.INCIDENTAL, finding)
+    )
     target = np.asarray(clot.body.centre_mm) if clot else None
     scan = draw_scan(truth.site, pose, target, spec.slices_per_study, spec.matrix, scanning)
-    return PhantomPatient(spec, truth, head, brain, clot, pose, scan)
+    return PhantomPatient(spec, truth, head, brain, clot, incidental, pose, scan)

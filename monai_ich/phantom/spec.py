@@ -69,6 +69,23 @@ class CounterfactualPairs:
 
 
 @dataclass(frozen=True)
+class IncidentalRates:
+    """Share of the patients who have each of these beside or without a haemorrhage, whatever their markers are.
+
+    Attributes:
+        contrast_vessels: large vessels filled with contrast medium, 150-320 HU.
+        chronic_subdural: a crescent of old blood along the skull, 10-22 HU; it is in no mask.
+        old_infarct: a scar of 8-16 HU in the territory of the middle cerebral artery.
+        streaks: a metal clip with streaks around it.
+    """
+
+    contrast_vessels: float = 0.0
+    chronic_subdural: float = 0.0
+    old_infarct: float = 0.0
+    streaks: float = 0.0
+
+
+@dataclass(frozen=True)
 class PhantomSpec:
     """Everything that decides the phantom's bytes.
 
@@ -87,8 +104,9 @@ class PhantomSpec:
         pairs: what the test sets `test_pairs_1_4` and `test_pairs_5_11` hold.
         reversed_studies: patients of hospitals 1 to 4 in the test set `test_reversed`. They are new patients, drawn
             with the signs of `spurious` turned, that of `clot_volume` too.
+        incidental: how often other findings are seen, in all hospitals.
 
-    `spurious`, `spurious_new` and `pairs` may be given as a mapping, as a config does.
+    `spurious`, `spurious_new`, `pairs` and `incidental` may be given as {name: value}, as a config does.
 
     Raises:
         ConfigurationError: on values outside their range, all of them together.
@@ -106,6 +124,7 @@ class PhantomSpec:
     side_letter_fraction: float = 0.0
     pairs: CounterfactualPairs = field(default_factory=CounterfactualPairs)
     reversed_studies: tuple[int, ...] = (0, 0, 0, 0)
+    incidental: IncidentalRates = field(default_factory=IncidentalRates)
 
     def __post_init__(self) -> None:
         faults = FaultList("The phantom's specification cannot be used")
@@ -113,6 +132,8 @@ class PhantomSpec:
         self._check_sizes(faults)
         self._check_dials(faults)
         self._check_pairs(faults)
+        for finding, rate in asdict(self.incidental).items():
+            _check(faults, f"incidental.{finding}", rate, lambda v: 0 <= v <= 1, "a share of patients, 0 to 1")
         faults.raise_if_any(ConfigurationError)
 
     def _make_parts(self, faults: FaultList) -> None:
@@ -121,6 +142,7 @@ class PhantomSpec:
             ("spurious", SpuriousDials, "a dial"),
             ("spurious_new", SpuriousDials, "a dial"),
             ("pairs", CounterfactualPairs, "a field of the pairs"),
+            ("incidental", IncidentalRates, "a finding"),
         ):
             object.__setattr__(self, name, _built(kind, name, getattr(self, name), what, faults))
         for name in ("studies", "reversed_studies"):

@@ -122,6 +122,7 @@ def truth_row(patient: PhantomPatient, index: int, truth: SliceTruth) -> Row:
         **{f"head_{name}_deg": getattr(patient.pose, name) * _DEGREES for name in ("pitch", "roll", "yaw")},
         "atrophy": patient.brain.atrophy,
         "background": case.site.background,
+        **patient.incidental.present,
         **asdict(truth),
     }
     return {name: _tidy(value) for name, value in row.items()}

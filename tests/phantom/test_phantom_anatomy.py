@@ -49,7 +49,7 @@ def test_tissues_lie_in_their_ranges(head: np.ndarray) -> None:
     assert 0 <= np.percentile(middle[brain], 0.3) <= 14  # CSF, some of it mixed with brain
     bone = middle[middle > 300]
     assert 400 <= np.median(bone) <= 1200
-    assert bone.max() <= 1400
+    assert 1400 <= bone.max() <= 2000  # the tables, before the kernel blurs them
     fat = middle[(middle < -30) & (middle > -500)]
     assert -110 <= np.median(fat) <= -60
     assert (middle == -1000).mean() > 0.2
