@@ -12,7 +12,8 @@ import pandas as pd
 from monai_ich.metrics import Estimate
 from monai_ich.spurious.benchmark import Benchmark, Condition
 from monai_ich.spurious.benchmark_runs import condition_folder
-from monai_ich.table.result_warnings import Compared
+from monai_ich.table.group_results import GroupResult
+from monai_ich.table.result_warnings import Compared, SetResult
 from monai_ich.table.table_results import Analysis, TableResult, compute_table
 from monai_ich.table.table_runs import complete_runs, read_record
 from monai_ich.utils.errors import ComparisonError
@@ -48,22 +49,20 @@ class ConditionResult:
 
     def estimate(self, method: str, endpoint: Endpoint) -> Estimate | None:
         """The mean over runs with its interval; None where there is no such test set, metric or run."""
-        return next(
-            (part[method, endpoint[1]] for part, _ in self._parts(endpoint) if (method, endpoint[1]) in part), None
-        )
+        test_set, metric = endpoint
+        found = (part.estimates.get((method, metric)) for part in self._parts(test_set))
+        return next(filter(None, found), None)
 
     def difference(self, method: str, endpoint: Endpoint) -> Compared | None:
         """The method minus the reference, with Holm's correction over the methods of the condition."""
-        return next(
-            (part[method, endpoint[1]] for _, part in self._parts(endpoint) if (method, endpoint[1]) in part), None
-        )
+        test_set, metric = endpoint
+        found = (part.differences.get((method, metric)) for part in self._parts(test_set))
+        return next(filter(None, found), None)
 
-    def _parts(
-        self, endpoint: Endpoint
-    ) -> list[tuple[dict[tuple[str, str], Estimate], dict[tuple[str, str], Compared]]]:
-        name = endpoint[0]
-        parts = [self.table.test_sets[name]] if name in self.table.test_sets else []
-        return [(part.estimates, part.differences) for part in (*parts, *self.table.groups.get(name, []))]
+    def _parts(self, test_set: str) -> list[SetResult | GroupResult]:
+        """What the table says of a test set: of all slices, and of the groups of the nuisance."""
+        whole = self.table.test_sets.get(test_set)
+        return [*([whole] if whole else []), *self.table.groups.get(test_set, [])]
 
     @property
     def warnings(self) -> list[str]:
