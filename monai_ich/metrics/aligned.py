@@ -152,7 +152,7 @@ def _described(runs: dict[str, list[pd.DataFrame]], faults: FaultList) -> pd.Dat
     frames = [frame for of_row in runs.values() for frame in of_row]
     if not frames:
         return pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
-    result = frames[0].reset_index()[list(columns)]
+    result = frames[0].reset_index().filter(columns)
     for name in dict.fromkeys(name for frame in frames for name in descriptions_among(frame.columns)):
         having = {
             row: [frame for frame in of_row if name in frame]

@@ -161,6 +161,19 @@ def table_json(result: TableResult, footer: list[str]) -> dict[str, Any]:
             for name, of_set in result.test_sets.items()
         },
         "gaps": _nested({key: asdict(gap) for key, gap in result.gaps.items()}),
+        "groups": {
+            test_set: {
+                groups.attribute: {
+                    "small": groups.small,
+                    "estimates": _nested({key: asdict(e) for key, e in groups.estimates.items()}),
+                    "differences": _nested(
+                        {key: {**asdict(c.difference), "p_holm": c.p_holm} for key, c in groups.differences.items()}
+                    ),
+                }
+                for groups in found
+            }
+            for test_set, found in result.groups.items()
+        },
         "paper_source": PAPER_SOURCE,
         "warnings": result.warnings,
         "runs": [asdict(record) for record in result.records],

@@ -18,11 +18,12 @@ from pydicom.data import get_testdata_file
 from support import ROOT, strict_json
 
 from monai_ich.bundle import RunDirectory
-from monai_ich.data import Draw
+from monai_ich.data import Draw, read_manifest
 from monai_ich.handlers import DivergedError
 from monai_ich.metrics import PredictionTable
 from monai_ich.table.plan import merged_config
 from monai_ich.utils.errors import ConfigurationError
+from monai_ich.utils.keys import MARKERS
 
 pytestmark = pytest.mark.usefixtures("in_root")
 
@@ -83,6 +84,16 @@ def test_a_run_is_tracked_from_losses_to_figures(tiny_run: Path, tiny_settings: 
     results = strict_json(tiny_run / "results.json")["metrics"]["test_hospitals_1_4"]
     for metric in ("iou", "iou_per_image", "iou_macro", "iou_all_slices", "iou_per_image_all_slices"):
         assert run.data.metrics[f"test_hospitals_1_4_{metric}"] == results[metric]
+    assert "auc_bleeding" in results
+    assert "validation.csv" in {a.path for a in client.list_artifacts(identity["run_id"])}
+    frame = read_manifest(tiny_settings["manifest"]).frame
+    for file, split in (("validation.csv", "val"), ("predictions/test_hospitals_1_4.csv", "test_hospitals_1_4")):
+        saved = PredictionTable.from_csv(tiny_run / file)
+        rows = frame[frame["split"] == split]
+        assert saved.frame["key"].tolist() == rows["key"].tolist()
+        blood = saved.shows_blood()
+        assert blood is not None
+        assert set(rows["key"][(rows[list(MARKERS)] == 1).any(axis=1)]) <= set(saved.frame["key"][blood])
     figures = {a.path for a in client.list_artifacts(identity["run_id"], "figures")}
     assert {"figures/roc_hypodensity.png", "figures/confusion_hypodensity.png"} <= figures
     assert {"figures/precision_recall_hypodensity.png", "figures/panel_test_hospitals_1_4.png"} <= figures

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from group_cases import cohort, paired, table
+from support import strict_json
 from test_table_results import RECORD
 
 from monai_ich.metrics import best_threshold, worst_group_accuracy
@@ -60,6 +61,9 @@ def test_every_test_set_has_its_metrics_in_the_csv(folder: Path) -> None:
     assert effects.loc[("Swin Transformer", "ace"), "value"] == pytest.approx(0.4)
     assert effects.loc[("Mine", "ace"), ["value", "low", "high"]].tolist() == pytest.approx([0.2] * 3)
     assert effects.loc[("Mine", "ace"), "difference"] == pytest.approx(-0.2)
+    in_json = strict_json(folder / "table.json")["groups"][PAIRS][HOLDER]
+    assert in_json["estimates"]["Mine"]["ace"]["value"] == effects.loc[("Mine", "ace"), "value"]
+    assert in_json["differences"]["Mine"]["ace"]["p_holm"] == effects.loc[("Mine", "ace"), "p Holm"]
     assert effects.loc[("Mine", "ace"), "p"] == effects.loc[("Mine", "ace"), "p Holm"] < 0.05
     assert np.isnan(effects.loc[("Swin Transformer", "ace"), "difference"])
     runs = [cohort(run=seed) for seed in range(2)]
