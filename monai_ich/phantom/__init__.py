@@ -2,7 +2,7 @@
 """Floor 3: the embedded phantom: seeded head CT volumes with the four markers, written as eleven hospitals would."""
 
 from monai_ich.phantom.ensure import ensure_phantom, phantom_folder
-from monai_ich.phantom.gallery import gallery
+from monai_ich.phantom.gallery import gallery, pair_gallery
 from monai_ich.phantom.generate import generate_phantom
 from monai_ich.phantom.hospitals import HOSPITALS, TRAINING_HOSPITALS, CaseMix, Hospital
 from monai_ich.phantom.patients import PatientTruth, draw_patient
@@ -36,6 +36,7 @@ __all__ = [
     "gallery",
     "generate_phantom",
     "make_patient",
+    "pair_gallery",
     "phantom_folder",
     "spec_from_options",
 ]

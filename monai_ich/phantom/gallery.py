@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Draws the documentation's picture: one slice a marker, with its mask, and one a hospital."""
+"""Draws the documentation's pictures: markers and hospitals, and counterfactual pairs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from monai_ich.phantom.hospitals import HOSPITALS
 from monai_ich.phantom.patients import PatientTruth, draw_patient
 from monai_ich.phantom.render import PhantomPatient, RenderedSlice, make_patient
-from monai_ich.phantom.spec import PhantomSpec
+from monai_ich.phantom.spec import FIRST_PAIRED, PAIRABLE, CounterfactualPairs, PhantomSpec
 from monai_ich.utils.errors import MonaiIchError
 from monai_ich.utils.files import replace_file
 from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS
@@ -46,13 +46,43 @@ def gallery(path: Path | str, spec: PhantomSpec | None = None) -> Path:
     return Path(path)
 
 
+def pair_gallery(path: Path | str, spec: PhantomSpec | None = None) -> Path:
+    """Draws a 3 x 3 picture: for each nuisance a slice without it, the same slice with it, and the difference.
+
+    Args:
+        path: the PNG to write.
+        spec: seed and matrix.
+
+    Returns:
+        The picture's path.
+    """
+    spec = spec or PhantomSpec()
+    figure = Figure(figsize=(7.6, 8.0), facecolor="black")
+    patient = next(_patients(spec, 1, lambda truth: truth.clot_volume_ml > 18, first=FIRST_PAIRED))
+    for row, nuisance in zip(figure.subplots(len(PAIRABLE), 3), PAIRABLE, strict=True):
+        paired = replace(patient, spec=replace(spec, pairs=CounterfactualPairs(nuisance)))
+        without, with_it = (_largest_cut(paired.paired(present)) for present in (False, True))
+        name = _title(nuisance)
+        titles = ("soft kernel", "sharp kernel") if nuisance == "kernel" else (f"without {name}", f"with {name}")
+        _draw(row[0], titles[0], without, contour=False)
+        _draw(row[1], titles[1], with_it, contour=False)
+        row[2].imshow(with_it.hu.astype(int) - without.hu, cmap="gray", vmin=-40, vmax=40)
+        row[2].set_title("difference, -40 to 40 HU", fontsize=9, color="white", pad=3)
+        row[2].set_axis_off()
+    figure.subplots_adjust(0.005, 0.005, 0.995, 0.965, 0.02, 0.09)
+    replace_file(Path(path), figure_bytes(figure, dpi=80))
+    return Path(path)
+
+
 def _title(marker: str) -> str:
     return marker.replace("_", " ")
 
 
-def _patients(spec: PhantomSpec, hospital: int, wanted: Callable[[PatientTruth], bool]) -> Iterator[PhantomPatient]:
+def _patients(
+    spec: PhantomSpec, hospital: int, wanted: Callable[[PatientTruth], bool], first: int = 0
+) -> Iterator[PhantomPatient]:
     """A hospital's patients who fit, in turn; only those are made."""
-    for number in range(_MOST_PATIENTS):
+    for number in range(first, first + _MOST_PATIENTS):
         if wanted(draw_patient(spec, hospital, number)):
             yield make_patient(spec, hospital, number)
 

@@ -68,6 +68,17 @@ def refusal(request: SplitRequest) -> str:
     return str(caught.value)
 
 
+def test_counterfactual_pairs_are_not_split(unsplit: Path) -> None:
+    table = pd.read_csv(unsplit, dtype=str, keep_default_na=False)
+    table.assign(pair_id="").to_csv(unsplit, index=False)
+    split_manifest(SplitRequest(unsplit, unsplit.with_name("none.csv"), card={**CARD, "dataset_dir": unsplit.parent}))
+    table.assign(pair_id=["p"] * 2 + [""] * (len(table) - 2)).to_csv(unsplit, index=False)
+    output = unsplit.with_name("new.csv")
+    said = refusal(SplitRequest(unsplit, output, card={**CARD, "dataset_dir": unsplit.parent}))
+    assert "2 rows are of counterfactual pairs (column pair_id), which make up a test set: split a manifest" in said
+    assert not output.exists()
+
+
 def test_from_a_csv_without_splits_to_a_manifest_that_training_accepts(unsplit: Path) -> None:
     with pytest.raises(ManifestError, match="row 2: split is empty; assign one with a protocol"):
         read_manifest(unsplit, dataset_dir=unsplit.parent)

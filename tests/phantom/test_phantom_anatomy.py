@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from monai_ich.phantom import HOSPITALS, PhantomPatient, PhantomSpec, draw_patient, gallery, make_patient
+from monai_ich.phantom import HOSPITALS, PhantomPatient, PhantomSpec, draw_patient, gallery, make_patient, pair_gallery
 from monai_ich.phantom.canvas import Ellipsoid
 from monai_ich.phantom.grids import PlaneGrid, WaveField, upsample_twice
 
@@ -162,3 +162,6 @@ def test_slices_lie_around_the_clot(hospital: int) -> None:
 def test_gallery_is_drawn(tmp_path: Path) -> None:
     picture = gallery(tmp_path / "images" / "phantom.png", PhantomSpec(matrix=32))
     assert picture.read_bytes().startswith(b"\x89PNG")
+    pairs = pair_gallery(tmp_path / "images" / "pairs.png", PhantomSpec(matrix=32))
+    assert pairs.read_bytes().startswith(b"\x89PNG")
+    assert len(pairs.read_bytes()) > 10_000  # nine panels, not an empty page

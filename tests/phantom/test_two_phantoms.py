@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from phantom_cases import TINY, digests
+from support import bundle_part
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
-from monai_ich.phantom import PhantomSpec, SpuriousDials, ensure_phantom, generate_phantom
+from monai_ich.phantom import CounterfactualPairs, PhantomSpec, SpuriousDials, ensure_phantom, generate_phantom
 from monai_ich.utils.errors import ConfigurationError
 
 MANIFEST = "data_manifests/phantom.csv"
@@ -149,7 +150,15 @@ def test_another_manifest_is_neither_made_nor_compared(tmp_path: Path, monkeypat
     assert {path.name for path in tmp_path.iterdir()} == {"phantom_scans.csv"}
 
 
-def test_dials_are_read_from_a_config() -> None:
+def test_dials_and_pairs_are_read_from_a_config() -> None:
+    overlay = {"phantom::pairs": {"nuisance": "head_holder"}, "phantom::reversed_studies": [24, 6, 6, 6]}
+    built = bundle_part("phantom", **overlay, **{"phantom::mechanism": "flip", "phantom::side_letter_fraction": 0.2})
+    assert built == PhantomSpec(
+        pairs=CounterfactualPairs("head_holder"),
+        reversed_studies=(24, 6, 6, 6),
+        mechanism="flip",
+        side_letter_fraction=0.2,
+    )
     assert PhantomSpec(spurious={"kernel": 0.25}).spurious == SpuriousDials(kernel=0.25)
     with pytest.raises(ConfigurationError, match=r"spurious_new.kernal is not a dial.* Did you mean 'kernel'"):
         PhantomSpec(spurious_new={"kernal": 0.25})

@@ -17,7 +17,7 @@ from monai_ich.data.split_counts_table import split_table
 from monai_ich.data.splits import PROTOCOLS, shared_patients
 from monai_ich.utils.console import console, progress_bar
 from monai_ich.utils.errors import FaultList, ManifestError, did_you_mean
-from monai_ich.utils.keys import BRAIN_WINDOW_HU, Split
+from monai_ich.utils.keys import BRAIN_WINDOW_HU, PAIR_ID, Split
 
 CARD_TEXTS = ("name", "description", "licence")
 
@@ -60,6 +60,12 @@ def split_manifest(request: SplitRequest) -> list[Path]:
     faults.raise_if_any(ManifestError)
     slices = read_unsplit(request.manifest)
     card = _card(request, slices, faults)
+    paired = int((slices.frame[PAIR_ID] != "").sum()) if PAIR_ID in slices.frame else 0
+    if paired:
+        faults.add(
+            f"{paired} rows are of counterfactual pairs (column {PAIR_ID}), which make up a test set: "
+            "split a manifest without these rows"
+        )
     faults.raise_if_any(ManifestError)
     with progress_bar() as bar:
         task = bar.add_task(request.protocol, total=2 * len(runs))
