@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from monai_ich.bundle.evaluation import Evaluation, evaluate
-from monai_ich.bundle.run_directory import open_run_directory
+from monai_ich.bundle.run_directory import DFR_ON, open_run_directory
 from monai_ich.config.former_configs import upgraded
 from monai_ich.data import SliceDataset, SliceGroups, SliceStore, SubsampledStrata
 from monai_ich.engines import rank, wait_for_all
@@ -208,7 +208,7 @@ def open_retrained_run(
     config = upgraded(trained.read_config())
     changes = {
         "bundle_root": run,
-        "dfr_on": on,
+        DFR_ON: on,
         "precision": "float32",
         "data": {**config["data"], "attributes": list(attributes), "attribute_bins": dict(bins)},
     }

@@ -19,6 +19,8 @@ from monai_ich.utils.files import json_text, replace_json
 from monai_ich.utils.provenance import git_commit, machine, package_versions
 from monai_ich.utils.run_files import RunDirectory
 
+DFR_ON = "dfr_on"  # the setting that a run with a new last layer has
+
 # Blocks that say how a run is started, not what it computes.
 _FREE_BLOCKS = frozenset({"bundle_root", "initialize", "finalize", "network"})
 
@@ -102,6 +104,11 @@ def _continues(run: RunDirectory, config: dict[str, Any], resume: bool) -> bool:
         raise RunDirectoryError(
             f"the run in {run.path} cannot continue with another configuration (only device, workers, places and "
             "max_epochs may change):\n" + "\n".join(lines) + f"\nContinue it with --config_file {run.config}"
+        )
+    if run.results.exists() and DFR_ON in before:
+        raise RunDirectoryError(
+            f"the run in {run.path} is complete. It has the weights of another run and a new last layer, so it "
+            "cannot be trained further. Evaluate it with evaluate.json."
         )
     if run.results.exists() and config.get("max_epochs") == before.get("max_epochs"):
         raise RunDirectoryError(

@@ -131,9 +131,12 @@ def test_a_run_with_a_new_last_layer_is_a_run(trained: Path, grouped_settings: d
     run_bundle(config_file=[str(retrained / "train.json"), str(retrained / "evaluate.json")])
     first, again = (json.loads((retrained / p).read_text()) for p in ("results.json", "evaluation/results.json"))
     assert again["metrics"]["test_hospitals_1_4"] == pytest.approx(first["metrics"]["test_hospitals_1_4"], nan_ok=True)
-    with pytest.raises(RuntimeError) as caught:
-        run_bundle(config_file=[str(trained / "train.json"), DFR], **attributes)
-    assert isinstance(caught.value.__cause__, RunDirectoryError), "a complete run is not written over"
+    for files, changes in (([trained, DFR], attributes), ([retrained], {"max_epochs": 5})):
+        with pytest.raises(RuntimeError) as caught:
+            run_bundle(config_file=[str(files[0] / "train.json"), *files[1:]], **changes)
+        assert isinstance(caught.value.__cause__, RunDirectoryError), "a complete run is not written over"
+        assert "cannot be trained further" in str(caught.value.__cause__)
+    assert RunDirectory(retrained).results.is_file()
 
 
 def test_a_last_layer_without_groups_is_refused(trained: Path, tmp_path: Path) -> None:
