@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from monai_ich.audit.findings import Finding, Severity
-from monai_ich.audit.row_checks import FEW_PATIENTS, NO_LABEL, is_shortcut, probe_rows, probed_rows, shortcut_text
+from monai_ich.audit.row_checks import NO_LABEL, is_shortcut, probe_rows, probed_rows, shortcut_text
 from monai_ich.audit.slice_features import BackgroundMeasure
+from monai_ich.metrics import FEWEST_PATIENTS
 
 CHECK = "background"
 NAMES = {
@@ -37,8 +38,8 @@ def background_findings(
     if rows.empty:
         return [Finding(CHECK, Severity.SKIPPED, NO_LABEL)]
     positive_patients = rows.loc[rows[marker] == 1, "patient_id"].nunique()
-    if positive_patients < FEW_PATIENTS:
-        few = f"Fewer than {FEW_PATIENTS} patients have a positive slice ({positive_patients})"
+    if positive_patients < FEWEST_PATIENTS:
+        few = f"Fewer than {FEWEST_PATIENTS} patients have a positive slice ({positive_patients})"
         return [Finding(CHECK, Severity.SKIPPED, f"{few}: chance alone could look like a shortcut.")]
     measures = pd.DataFrame(background, columns=[NAMES[measure] for measure in BackgroundMeasure], index=frame.index)
     probe = probe_rows(measures.loc[rows.index], rows, marker)

@@ -10,7 +10,7 @@ from monai_ich.audit.balance import uneven_hospitals
 from monai_ich.audit.findings import Finding, Severity
 from monai_ich.audit.shortcut_probe import ProbeResult, attribute_probe
 from monai_ich.data import test_splits
-from monai_ich.metrics import minimum_detectable_auc_difference
+from monai_ich.metrics import FEWEST_PATIENTS, minimum_detectable_auc_difference
 
 MOST_PROBED = 10_000  # slices; more would narrow the interval, not change the verdict
 SHORTCUT_AUC = 0.6
@@ -19,7 +19,6 @@ UNEVEN_P_VALUE = 0.001
 ASSUMED_AUC = 0.9
 COARSE_DIFFERENCE = 0.1
 NO_LABEL = "No label is known in any row, so nothing can be said of it."
-FEW_PATIENTS = 10  # with a positive slice; below, intervals are too narrow (docs/statistics.md)
 
 
 def balance_findings(frame: pd.DataFrame, marker: str) -> list[Finding]:
@@ -93,7 +92,7 @@ def power_findings(frame: pd.DataFrame, marker: str) -> list[Finding]:
         slices = (int(positive.sum()), int((~positive).sum()))
         patients = (rows.loc[positive, "patient_id"].nunique(), rows.loc[~positive, "patient_id"].nunique())
         best, worst = (minimum_detectable_auc_difference(ASSUMED_AUC, *counts) for counts in (slices, patients))
-        coarse = not best <= COARSE_DIFFERENCE or patients[0] < FEW_PATIENTS
+        coarse = not best <= COARSE_DIFFERENCE or patients[0] < FEWEST_PATIENTS
         summary = (
             f"{name}: {slices[0]} positive slices of {sum(slices)}, of {patients[0]} patients. Two networks near AUC "
             f"{ASSUMED_AUC} must differ by {best:.3f} to be told apart (4 times in 5, 5 % level, correlation .5), if "

@@ -25,7 +25,7 @@ from monai_ich.config.former_configs import upgraded
 from monai_ich.data import SliceDataset, SliceGroups, SliceStore, SubsampledStrata
 from monai_ich.engines import rank, wait_for_all
 from monai_ich.handlers.checkpoints import save_atomically
-from monai_ich.handlers.worst_groups import worst_group_accuracy
+from monai_ich.metrics import worst_group_accuracy
 from monai_ich.networks import MultiTaskNet, load_weights
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ConfigurationError, FaultList, RunDirectoryError

@@ -1,2 +1,2 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Floor 5: the commands, one function each: parse, call one function of apps/, print."""
+"""The commands, one function each: parse, call one function of a room, print."""

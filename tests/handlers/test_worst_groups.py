@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, recall_score
 
-from monai_ich.handlers.worst_groups import worst_accuracies, worst_group_accuracy
-from monai_ich.metrics import PredictionTable
+from monai_ich.handlers.worst_groups import worst_accuracies
+from monai_ich.metrics import PredictionTable, worst_group_accuracy
 
 GENERATOR = np.random.default_rng(0)
 LABELS = GENERATOR.integers(2, size=300).astype(float)
