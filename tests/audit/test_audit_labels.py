@@ -33,7 +33,7 @@ def test_without_any_label_the_images_are_audited_all_the_same(planted: Planted)
     status, report = planted.audit()
     assert status == 0
     severity = {f["check"]: f["severity"] for f in report["findings"]}
-    assert [severity.pop(check) for check in ("balance", "headers", "power")] == ["skipped"] * 3
+    assert [severity.pop(check) for check in ("balance", "headers", "background", "power")] == ["skipped"] * 4
     assert set(severity.values()) == {"passed"}
     with pytest.raises(ConfigurationError, match="marker 'subdural' is unknown"):
         planted.audit(marker="subdural")

@@ -30,6 +30,7 @@ def test_pairs_are_copies_only_under_two_patient_ids(tmp_path: Path) -> None:
     second = planted.frame["study_id"].str.endswith("_s2")
     assert second.sum() == 14 * 4
     planted.frame.loc[second, "patient_id"] += "-TWIN"
+    planted.frame["pair_id"] = ""  # the manifest's check refuses a pair of two patients
     _, report = planted.audit()
     warned = findings(report, "near-identical slices", "warning")
     assert {f["summary"].split(" of slices within ")[1].split()[0] for f in warned} == {

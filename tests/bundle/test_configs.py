@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("in_root")
 
 BUNDLE = ROOT / "bundles/mtl"
 BASES = {path.parent: path for path in sorted((ROOT / "bundles").glob("*/train.json"))}
-NOT_CONFIGS = {"metadata.json", "train.json"}
+NOT_CONFIGS = {"metadata.json", "train.json", "spurious.json"}
 # These need a trained run, and have tests of their own, below and in test_robust_runs.py.
 AFTER_TRAINING = {"evaluate.json", "inference.json", "dfr.json"}
 OVERLAYS = sorted(p for p in (ROOT / "bundles").rglob("*.json") if p.name not in NOT_CONFIGS | AFTER_TRAINING)

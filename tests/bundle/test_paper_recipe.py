@@ -28,6 +28,9 @@ BUNDLE = ROOT / "bundles/mtl"
 ELSEWHERE = {
     "device": "$torch.device('cpu')",
     "train::sampler::num_samples": 1000,
+    "train::sampler::plan": None,
+    "train::sampler::partners": None,
+    "data::groups": None,
     "segmentation_checkpoint": "first stage",
 }
 

@@ -96,8 +96,12 @@ def test_a_table_holds_all_rows_and_runs_and_is_tracked(table: TableRequest, tin
     results = [json.loads((folder / "results.json").read_text())["metrics"] for folder in folders]
     for name, of_set in content["test_sets"].items():
         for metric, estimate in of_set["estimates"]["MTL-Swin-Unet (cls+seg)"].items():
-            assert estimate["value"] == pytest.approx(sum(r[name][metric] for r in results) / 2)
+            of_runs = [r[name][metric] for r in results]
             assert estimate["runs"] == 2
+            if metric == "auc_bleeding":  # too few patients in this phantom
+                assert (estimate["value"], of_runs) == (None, [None, None])
+            else:
+                assert estimate["value"] == pytest.approx(sum(of_runs) / 2)
     client = mlflow.MlflowClient(tiny_settings["tracking_uri"])
     experiment = client.get_experiment_by_name("table-whole")
     assert experiment is not None
