@@ -31,6 +31,8 @@ ELSEWHERE = {
     "train::sampler::plan": None,
     "train::sampler::partners": None,
     "data::groups": None,
+    "loss::group_counts": None,
+    "validate::dataset": None,
     "segmentation_checkpoint": "first stage",
 }
 
