@@ -8,7 +8,7 @@ QUIET := PYTHONWARNINGS="ignore:parsing config_file"
 
 .PHONY: help demo test coverage lint docs extras clean
 help:
-	@echo "make demo   set up, make the phantom, train MTL-Swin-Unet, predict on a real CT slice (6 to 8 minutes)"
+	@echo "make demo   set up, make the phantom, train MTL-Swin-Unet, predict on a real CT slice (6 to 20 minutes)"
 	@echo "make test   set up, run the tests"
 	@echo "make coverage   the same; prints the lines that no test runs, writes coverage.xml and htmlcov/"
 	@echo "make lint   ruff and mypy"
