@@ -106,10 +106,11 @@ def test_text_burnt_into_positive_slices_is_found_by_the_audit(planted: Planted)
     assert finding["summary"].startswith("Fewer than 10 patients have a positive slice (7)")
     planted.frame.loc[planted.frame.groupby("patient_id").head(1).index[:12], "hypodensity"] = 1.0
     for row in planted.frame.index[planted.frame["hypodensity"] == 1]:
-        planted.change_pixels(int(row), slice(0, 4), slice(0, 24), hu=60)
+        planted.change_pixels(int(row), slice(0, 3), slice(0, 8), hu=60)
     status, report = planted.audit()
     assert status == 0
     (finding,) = findings(report, "background", "warning")
     assert "it predicts hypodensity" in finding["summary"]
     assert "Mask the background or crop to the head" in finding["remedy"]
-    assert finding["examples"][0]["AUC of it alone"] == "1.00"
+    # Not 1: the head holder, which some negative slices show, is bright and outside the head, too.
+    assert 0.95 <= float(finding["examples"][0]["AUC of it alone"]) < 1
