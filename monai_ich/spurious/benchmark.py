@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -133,6 +134,9 @@ def read_benchmark(path: Path) -> Benchmark:
     _check_dials(declared["dials"], faults)
     base = path.parent.parent / BASE_CONFIG  # the bundle's, see `Benchmark.bundle`
     methods = [_method(name, entry, base, faults) for name, entry in declared["methods"].items()]
+    for slug, count in Counter(method.slug for method in methods).items():
+        if count > 1:
+            faults.add(f"{count} methods would share the folder {slug}; give them names with other letters or digits")
     retrained = {
         name: entry["retrains"]
         for name, entry in declared["methods"].items()

@@ -98,8 +98,9 @@ def train_benchmark(
         {condition and run: what went wrong} of the runs that failed; the others went on.
 
     Raises:
-        ConfigurationError: settings that do not exist; ComparisonError: runs of other data or settings are there;
-            KeyboardInterrupt: it was interrupted, and what is complete is kept.
+        ConfigurationError: settings that do not exist.
+        ComparisonError: runs of other data or settings are in a condition's folder.
+        KeyboardInterrupt: it was interrupted; what is complete is kept.
     """
     failures: dict[str, str] = {}
     for seed in range(seeds):

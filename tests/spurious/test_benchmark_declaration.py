@@ -112,6 +112,12 @@ def test_all_faults_of_a_declaration_are_told_together(tmp_path: Path) -> None:
         assert told in text
 
 
+def test_two_methods_cannot_share_a_folder(tmp_path: Path) -> None:
+    overlays = ["swin_transformer.json"]
+    with pytest.raises(ConfigurationError, match=r"2 methods would share the folder cls-seg"):
+        read_benchmark(declared(tmp_path, methods={"cls": overlays, "cls+seg": overlays, "cls seg": overlays}))
+
+
 def test_a_file_that_is_no_declaration_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"there is no benchmark .*spurius.json; .* holds .*own.json"):
         read_benchmark(declared(tmp_path).with_name("spurius.json"))
