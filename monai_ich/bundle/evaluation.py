@@ -113,6 +113,9 @@ class Evaluation:
             self.results[name] = dict(evaluator.state.metrics)
             assert handler.table is not None  # an evaluator that ran has filled it
             self.tables[name] = handler.table
+        if rank() == 0:
+            self._write(rest["epoch"], rest.get(ORIGINS))
+        # Last, so that a validation set that cannot be read does not lose the results of the test sets.
         validation = validation_dataset(next(iter(self.datasets.values())).slices, self.markers)
         if validation is not None:
             handler = PredictionMetrics(self.markers, self.threshold)
@@ -120,8 +123,6 @@ class Evaluation:
             assert handler.table is not None
             if rank() == 0:
                 self.tracker.log_artifact(handler.table.to_csv(self.output.validation_predictions))
-        if rank() == 0:
-            self._write(rest["epoch"], rest.get(ORIGINS))
 
     def _evaluator(self, dataset: SliceDataset, handler: PredictionMetrics) -> SupervisedEvaluator:
         loader = DataLoader(
