@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from monai_ich.data.store import numbers
+from monai_ich.utils.attributes import Attribute
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import ATTRIBUTE, Key, Split, attributes_among
 
@@ -90,7 +91,7 @@ def slice_groups(
 def _attribute_values(
     frame: pd.DataFrame, name: str, limits: Sequence[float] | None, faults: FaultList
 ) -> pd.Series | None:
-    """The attribute as texts such as `head_holder=yes` or `clot_volume_ml<10`, empty where unknown; adds its faults."""
+    """The attribute as texts such as `head_holder=yes` (`Attribute.named`), empty where unknown; adds its faults."""
     column = name if name == Key.HOSPITAL else ATTRIBUTE + name
     if column not in frame:
         known = [*(known.removeprefix(ATTRIBUTE) for known in attributes_among(frame.columns)), str(Key.HOSPITAL)]
@@ -100,21 +101,16 @@ def _attribute_values(
     if (cells == "").all():
         faults.add(f"{name!r} is unknown in all {len(cells)} rows of the manifest; fill in {column}")
         return None
-    if limits is None:
-        return (f"{name}=" + cells).where(cells != "", "")
-    if not limits or any(low >= high for low, high in itertools.pairwise(limits)):
+    if limits is not None and not (len(limits) and all(low < high for low, high in itertools.pairwise(limits))):
         faults.add(f"attribute_bins of {name!r}: expected ascending limits, such as [10, 25], got {list(limits)}")
         return None
+    attribute = Attribute(name, limits=tuple(limits or ()))
     try:
-        measured = numbers(cells)
-    except ValueError as error:
+        values = attribute.values(cells)
+    except ConfigurationError as error:
         faults.add(f"{name!r} has attribute_bins, so it must hold numbers: {error}")
         return None
-    first, last = f"{limits[0]:g}", f"{limits[-1]:g}"
-    between = [f"{low:g}<={name}<{high:g}" for low, high in itertools.pairwise(limits)]
-    labels = np.array([f"{name}<{first}", *between, f"{name}>={last}"], dtype=object)
-    texts = pd.Series(labels[np.digitize(measured.to_numpy(), limits)], index=frame.index)
-    return texts.where(measured.notna(), "")
+    return pd.Series([attribute.named(value) if value else "" for value in values], index=frame.index)
 
 
 def _numbered(frame: pd.DataFrame, marker: str, values: pd.DataFrame, faults: FaultList) -> SliceGroups:

@@ -16,8 +16,9 @@ from monai_ich.data import SliceDataset
 from monai_ich.gradcam.class_activation import evaluation_mode
 from monai_ich.gradcam.explainer import GradCAMChoice, GradCAMExplainer, default_layer, swin_layer
 from monai_ich.gradcam.localisation import energy_share, uniform_share
-from monai_ich.metrics import Attribute, counterfactual_pairs
+from monai_ich.metrics import counterfactual_pairs
 from monai_ich.networks import MultiTaskNet
+from monai_ich.utils.attributes import Attribute
 from monai_ich.utils.keys import PAIR_ID, Key, Task
 
 CHANGED = 0.04  # of the brain window's 0..1 (3 HU): two pixels that differ by more are changed

@@ -22,10 +22,10 @@ from monai_ich.gradcam.heat_figure import HeatSlices, heat_figure
 from monai_ich.gradcam.pair_maps import compared_choices, measure_pairs, summarise_pairs
 from monai_ich.gradcam.test_set_maps import DRAWN_SLICES, MEASURES, figure_of, measure, slices_of_kinds, summarise
 from monai_ich.handlers import MLflowTracker
-from monai_ich.metrics import Attribute, parse_attribute, resolve_attribute
 from monai_ich.networks import MultiTaskNet, load_weights
 from monai_ich.prediction import StudySlices
 from monai_ich.transforms import to_source_geometry
+from monai_ich.utils.attributes import Attribute, parse_attribute, resolve_attribute
 from monai_ich.utils.console import console, progress_bar
 from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.run_files import RunDirectory

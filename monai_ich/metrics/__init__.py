@@ -2,7 +2,6 @@
 """Floor 2: metrics as pure functions over arrays, the table of predictions, and comparisons with intervals."""
 
 from monai_ich.metrics.aligned import AlignedPredictions, align_predictions
-from monai_ich.metrics.attributes import Attribute, parse_attribute, resolve_attribute
 from monai_ich.metrics.classification import CLASSIFICATION_METRICS, classification_metrics, multilabel_metrics
 from monai_ich.metrics.comparison import (
     COMPARED_METRICS,
@@ -47,7 +46,6 @@ __all__ = [
     "PAIR_METRICS",
     "AUCDifference",
     "AlignedPredictions",
-    "Attribute",
     "AttributeGroups",
     "Difference",
     "Estimate",
@@ -70,10 +68,8 @@ __all__ = [
     "multilabel_metrics",
     "pair_effects",
     "paired_for_gap",
-    "parse_attribute",
     "percentile_interval",
     "resample_counts",
-    "resolve_attribute",
     "segmentation_counts",
     "segmentation_metrics",
     "structural_components",

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from monai_ich.metrics.aligned import AlignedPredictions
-from monai_ich.metrics.attributes import Attribute
 from monai_ich.metrics.classification import CLASSIFICATION_METRICS
 from monai_ich.metrics.delong import auc_covariance, compare_aucs
 from monai_ich.metrics.detectable import median_correlation, median_ratio, minimum_detectable_auc_difference
@@ -23,6 +22,7 @@ from monai_ich.metrics.resampling import (
     weighted_classification_metrics,
     weighted_iou,
 )
+from monai_ich.utils.attributes import Attribute
 
 COMPARED_METRICS = ("iou", *CLASSIFICATION_METRICS)
 BLOCK_ELEMENTS = 2**24  # resamples x slices held at once as float64: 128 MiB

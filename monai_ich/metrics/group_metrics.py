@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
-from monai_ich.metrics.attributes import Attribute
 from monai_ich.metrics.pair_metrics import PAIR_METRICS, counterfactual_pairs, pair_effects
-from monai_ich.metrics.resampling import weighted_auc
+from monai_ich.metrics.resampling import ratio, weighted_auc
+from monai_ich.utils.attributes import Attribute
 from monai_ich.utils.keys import Key
 
 # Below this many patients with a positive slice, DeLong's test for clusters rejects a true null more often than it says
@@ -69,7 +69,7 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, we
     limits = np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]
     in_bin = np.digitize(probabilities, limits)[:, None] == np.arange(CALIBRATION_BINS)  # (N, bins)
     excess = weights @ (in_bin * (np.asarray(probabilities) - labels)[:, None])  # (R, bins)
-    return _mean(np.abs(excess).sum(axis=1), weights.sum(axis=1))
+    return ratio(np.abs(excess).sum(axis=1), weights.sum(axis=1))
 
 
 def best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -246,7 +246,7 @@ class AttributeGroups:
 
         def accuracy(rows: np.ndarray) -> np.ndarray:
             there = weights[:, rows]
-            return _mean(there @ right[:, rows].T, there.sum(axis=1)[:, None])
+            return ratio(there @ right[:, rows].T, there.sum(axis=1)[:, None])
 
         groups = [(self.values == value) & (self.truth == t) for value in self.present_values for t in (False, True)]
         return self._of_each(groups, accuracy, (len(weights), len(scores))).min(axis=0)
@@ -276,7 +276,7 @@ class AttributeGroups:
         total = there.sum(axis=1)[:, None]
         if self._patients_of(present) < FEWEST_PATIENTS:
             total = np.zeros_like(total)
-        return {name: _mean(there @ effect.T, total) for name, effect in effects.items()}
+        return {name: ratio(there @ effect.T, total) for name, effect in effects.items()}
 
 
 def _auc_of(
@@ -287,9 +287,3 @@ def _auc_of(
         return np.full((len(weights), len(scores)), math.nan)
     there = weights[:, chosen]
     return np.stack([weighted_auc(truth[chosen], run[chosen], there) for run in scores], axis=1)
-
-
-def _mean(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """`total / weight`, NaN where the weight is 0."""
-    weight = np.broadcast_to(weight, np.shape(total))
-    return np.divide(total, weight, out=np.full(np.shape(total), math.nan), where=weight > 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from monai_ich.metrics.attributes import Attribute
+from monai_ich.utils.attributes import Attribute
 from monai_ich.utils.errors import ComparisonError, FaultList, shown
 from monai_ich.utils.keys import PAIR_ID, Key
 

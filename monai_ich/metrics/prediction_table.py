@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from monai_ich.metrics.attributes import known_opposites
 from monai_ich.metrics.classification import classification_metrics, multilabel_metrics
 from monai_ich.metrics.group_metrics import BLEEDING_AUC, GROUP_METRICS, AttributeGroups, bleeding_auc
 from monai_ich.metrics.segmentation import segmentation_counts, segmentation_metrics
+from monai_ich.utils.attributes import known_opposites
 from monai_ich.utils.errors import MonaiIchError
 from monai_ich.utils.keys import Key, Task, descriptions_among
 from monai_ich.utils.probabilities import haematoma_mask, marker_probabilities

@@ -45,12 +45,12 @@ def weighted_classification_metrics(
     false_negative = n_positive - true_positive
     true_negative = n - n_positive - false_positive
     wrong = false_positive + false_negative
-    f1_positive = _ratio(2 * true_positive, 2 * true_positive + wrong, 0.0)
-    f1_negative = _ratio(2 * true_negative, 2 * true_negative + wrong, 0.0)
+    f1_positive = ratio(2 * true_positive, 2 * true_positive + wrong, 0.0)
+    f1_negative = ratio(2 * true_negative, 2 * true_negative + wrong, 0.0)
     metrics = {
-        "acc": _ratio(true_positive + true_negative, np.broadcast_to(n, true_positive.shape), math.nan),
-        "precision": _ratio(true_positive, true_positive + false_positive, 0.0),
-        "recall": _ratio(true_positive, np.broadcast_to(n_positive, true_positive.shape), math.nan),
+        "acc": ratio(true_positive + true_negative, n),
+        "precision": ratio(true_positive, true_positive + false_positive, 0.0),
+        "recall": ratio(true_positive, n_positive),
         "f1": (f1_positive + f1_negative) / 2,
         "auc": np.stack([weighted_auc(positive, run, weights) for run in np.asarray(scores)], axis=1),
     }
@@ -75,7 +75,7 @@ def weighted_auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> 
     below = np.concatenate([np.zeros((len(weights), 1)), w_negative[:, order].cumsum(axis=1)], axis=1)  # (R, n_neg + 1)
     left, right = (np.searchsorted(negatives, scores[positive], side) for side in ("left", "right"))
     won = (w_positive * (below[:, left] + below[:, right])).sum(axis=1) / 2
-    return _ratio(won, w_positive.sum(axis=1) * below[:, -1], math.nan)
+    return ratio(won, w_positive.sum(axis=1) * below[:, -1])
 
 
 def weighted_iou(intersections: np.ndarray, unions: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -90,7 +90,7 @@ def weighted_iou(intersections: np.ndarray, unions: np.ndarray, weights: np.ndar
         (R, S), NaN where no slice has any weight.
     """
     weights = np.asarray(weights, dtype=float)
-    return _ratio(weights @ np.asarray(intersections, float).T, weights @ np.asarray(unions, float).T, math.nan)
+    return ratio(weights @ np.asarray(intersections, float).T, weights @ np.asarray(unions, float).T)
 
 
 def percentile_interval(replicates: np.ndarray, level: float = 0.95) -> tuple[float, float, int]:
@@ -156,6 +156,7 @@ def holm_correction(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     return corrected
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray, empty: float) -> np.ndarray:
-    """`part / whole`, and `empty` where the whole is 0."""
+def ratio(part: np.ndarray, whole: np.ndarray, empty: float = math.nan) -> np.ndarray:
+    """`part / whole`, and `empty` where the whole is 0; the whole is broadcast to the part's shape."""
+    whole = np.broadcast_to(whole, np.shape(part))
     return np.divide(part, whole, out=np.full(np.shape(part), empty, dtype=float), where=whole > 0)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from monai_ich.config import name_of_row
-from monai_ich.metrics.attributes import Attribute, parse_attribute
 from monai_ich.phantom import SpuriousDials
 from monai_ich.table.plan import BASE_CONFIG, TableRow
+from monai_ich.utils.attributes import Attribute, parse_attribute
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 
 _PARTS = ("description", "nuisances", "dials", "methods", "reference", "settings", "phantom")

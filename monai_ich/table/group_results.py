@@ -12,17 +12,15 @@ import numpy as np
 from monai_ich.metrics import (
     FEWEST_PATIENTS,
     GROUP_METRICS,
-    Attribute,
     Estimate,
     PatientBootstrap,
     PredictionTable,
     best_threshold,
     group_metric,
     holm_correction,
-    parse_attribute,
-    resolve_attribute,
 )
 from monai_ich.table.result_warnings import Compared
+from monai_ich.utils.attributes import Attribute, parse_attribute, resolve_attribute
 from monai_ich.utils.errors import ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.keys import Key, attributes_among
 from monai_ich.utils.run_files import RunDirectory

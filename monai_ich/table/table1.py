@@ -11,7 +11,6 @@ from pathlib import Path
 from rich.table import Column, Table
 
 from monai_ich.config import name_of_row
-from monai_ich.metrics import parse_attribute
 from monai_ich.table.missing_runs import blank_records, fetch_finished, print_plan, refuse_other_settings, train_missing
 from monai_ich.table.plan import (
     PlannedRun,
@@ -28,6 +27,7 @@ from monai_ich.table.table_results import Analysis, TableResult, compute_table
 from monai_ich.table.table_runs import Trainer, complete_runs, is_complete, read_record, train_in_subprocess
 from monai_ich.table.table_text import heading, number
 from monai_ich.table.table_tracking import TableTracking
+from monai_ich.utils.attributes import parse_attribute
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ComparisonError, ConfigurationError, FaultList, did_you_mean
 from monai_ich.utils.lists import comma_list

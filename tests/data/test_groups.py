@@ -51,7 +51,7 @@ def test_numbers_have_limits_and_the_lower_one_belongs_to_the_interval(table: pd
     groups = slice_groups(frame, ["hypodensity"], ["volume"], {"volume": [10, 25]})
     assert groups is not None
     texts = [groups.names[number].split(", ")[1] if number >= 0 else "" for number in groups.numbers[:8]]
-    middle, high = "10<=volume<25", "volume>=25"
+    middle, high = "volume 10 to 25", "volume>=25"
     assert texts == ["volume<10", middle, middle, high, "volume<10", "", "", "volume<10"]
     assert len(groups.names) == 6
 

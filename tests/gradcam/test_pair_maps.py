@@ -27,8 +27,8 @@ from monai_ich.gradcam.pair_maps import (
     summarise_pairs,
 )
 from monai_ich.gradcam.run_explanation import GradCAMRequest, explain_pairs, explain_run
-from monai_ich.metrics import parse_attribute
 from monai_ich.networks import HeadOutput, MultiTaskNet, mtl_swin_unet, unet_segmenter
+from monai_ich.utils.attributes import parse_attribute
 from monai_ich.utils.errors import ComparisonError, ConfigurationError
 from monai_ich.utils.keys import MARKERS
 

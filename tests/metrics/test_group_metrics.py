@@ -19,9 +19,9 @@ from monai_ich.metrics import (
     bleeding_auc,
     expected_calibration_error,
     group_metric,
-    parse_attribute,
     worst_group_accuracy,
 )
+from monai_ich.utils.attributes import parse_attribute
 from monai_ich.utils.errors import ComparisonError
 
 HOLDER = parse_attribute("head_holder=yes")

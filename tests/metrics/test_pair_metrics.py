@@ -14,9 +14,8 @@ from monai_ich.metrics import (
     align_predictions,
     counterfactual_pairs,
     pair_effects,
-    parse_attribute,
-    resolve_attribute,
 )
+from monai_ich.utils.attributes import parse_attribute, resolve_attribute
 from monai_ich.utils.errors import ComparisonError, ConfigurationError
 
 HOLDER = parse_attribute("head_holder=yes")

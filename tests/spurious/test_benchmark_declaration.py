@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from monai_ich.metrics.attributes import Attribute
 from monai_ich.phantom import PhantomSpec
 from monai_ich.spurious.benchmark import Benchmark, Condition, read_benchmark
 from monai_ich.spurious.benchmark_runs import condition_request, phantom_fields
 from monai_ich.table.plan import parse_settings, plan_runs
+from monai_ich.utils.attributes import Attribute
 from monai_ich.utils.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]

@@ -71,7 +71,7 @@ class Attribute:
         if len(wrong):
             raise ConfigurationError(
                 f"attribute {self.text}: expected numbers in {self.column}, got {', '.join(map(shown, wrong[:3]))}; "
-                f"name a value instead, as {self.name}=..."
+                f"values that are no numbers have no bins"
             )
         bins = np.array([*self.bins, ""], dtype=object)
         places = np.where(cells == "", len(bins) - 1, np.digitize(numbers, self.limits))
@@ -84,6 +84,17 @@ class Attribute:
             return []
         between = [f"{low:g} to {high:g}" for low, high in pairwise(self.limits)]
         return [f"<{self.limits[0]:g}", *between, f">={self.limits[-1]:g}"]
+
+    def named(self, value: str) -> str:
+        """A value with the attribute's name.
+
+        >>> volume = Attribute("volume", limits=(10.0, 25.0))
+        >>> Attribute("holder").named("yes"), [volume.named(name) for name in volume.bins]
+        ('holder=yes', ['volume<10', 'volume 10 to 25', 'volume>=25'])
+        """
+        if not self.limits:
+            return f"{self.name}={value}"
+        return self.name + value if value[0] in "<>" else f"{self.name} {value}"
 
     @property
     def value_with(self) -> str:
