@@ -132,12 +132,15 @@ def spurious(
         "bundles/mtl/benchmarks/spurious.json"
     ),
     train: Annotated[bool, typer.Option(help="--no-train: only the page, from saved predictions.")] = True,
+    maps: Annotated[
+        bool, typer.Option("--maps", help="Also measure whether heat maps show the nuisance: half a minute a run.")
+    ] = False,
 ) -> None:
     """Measure on the phantom whether classifiers use the marker or what goes with it: dials x methods, resumable."""
     from monai_ich.spurious.benchmark_command import BenchmarkRequest, run_benchmark
 
     chosen = nuisances or (), dials or (), methods or ()
-    request = BenchmarkRequest(declaration, output_dir, page_dir, *chosen, seeds, resamples, train)
+    request = BenchmarkRequest(declaration, output_dir, page_dir, *chosen, seeds, resamples, train, maps)
     raise typer.Exit(run_benchmark(request))
 
 

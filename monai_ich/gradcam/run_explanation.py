@@ -31,6 +31,7 @@ from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.run_files import RunDirectory
 from monai_ich.visualize import save_figure
 
+PAIRS_NAME = "gradcam_pairs.csv"
 FOLDER, FIGURES = RunDirectory(Path()).gradcam.name, RunDirectory(Path()).figures.name
 
 
@@ -73,11 +74,7 @@ def explain_run(request: GradCAMRequest) -> None:
     attribute = parse_attribute(request.attribute) if request.attribute else None
     if attribute is not None and request.source is not None:
         raise ConfigurationError("attribute: pairs are of a run's own test sets; leave out the study or --attribute.")
-    parser = open_config(request.run)
-    network: torch.nn.Module = parser.get_parsed_content("network")
-    markers: Sequence[str] = parser.get_parsed_content("data::markers")
-    explainer = GradCAMExplainer(network, markers, _with_marker(request.choice, parser))
-    load_weights(network, RunDirectory(request.run).best_checkpoint)
+    parser, explainer = _open(request.run, request.choice)
     batch_size: int = parser.get_parsed_content("batch_size")
     if request.source is None:
         evaluation: Evaluation = parser.get_parsed_content("test::evaluation")
@@ -87,6 +84,36 @@ def explain_run(request: GradCAMRequest) -> None:
     else:
         study = StudySlices(request.source, parser.get_parsed_content("preprocessing"))
         explain_study(study, explainer, request, batch_size)
+
+
+def explain_pairs_of_run(run: Path, attribute: Attribute, test_sets: Sequence[str] = ()) -> Path:
+    """Writes the files of `explain_pairs` alone into `<run>/gradcam`.
+
+    Args:
+        run: a run's directory.
+        attribute: that the pairs differ in.
+        test_sets: names of test sets; none means all.
+
+    Returns:
+        The table with one row a pair, method and layer.
+
+    Raises:
+        RunDirectoryError, ConfigurationError, ManifestError, ImageReadError: see `explain_run`.
+        ComparisonError: see `counterfactual_pairs`.
+    """
+    parser, explainer = _open(run, GradCAMChoice())
+    evaluation: Evaluation = parser.get_parsed_content("test::evaluation")
+    return explain_pairs(evaluation, explainer, attribute, RunDirectory(run).gradcam, test_sets)[0]
+
+
+def _open(run: Path, choice: GradCAMChoice) -> tuple[ConfigParser, GradCAMExplainer]:
+    """A run's config, and an explainer of its trained network."""
+    parser = open_config(run)
+    network: torch.nn.Module = parser.get_parsed_content("network")
+    markers: Sequence[str] = parser.get_parsed_content("data::markers")
+    explainer = GradCAMExplainer(network, markers, _with_marker(choice, parser))
+    load_weights(network, RunDirectory(run).best_checkpoint)
+    return parser, explainer
 
 
 def _with_marker(choice: GradCAMChoice, parser: ConfigParser) -> GradCAMChoice:
@@ -132,7 +159,11 @@ def explain_test_sets(evaluation: Evaluation, explainer: GradCAMExplainer, reque
 
 
 def explain_pairs(
-    evaluation: Evaluation, explainer: GradCAMExplainer, attribute: Attribute, folder: Path
+    evaluation: Evaluation,
+    explainer: GradCAMExplainer,
+    attribute: Attribute,
+    folder: Path,
+    test_sets: Sequence[str] = (),
 ) -> list[Path]:
     """Writes `gradcam_pairs.csv`, one row a pair, method and layer of `compared_choices`, and their summary.
 
@@ -141,6 +172,7 @@ def explain_pairs(
         explainer: of the run's network, which tells the marker.
         attribute: that the pairs differ in.
         folder: where to write.
+        test_sets: names of test sets; none means all that have pairs.
 
     Returns:
         The files.
@@ -157,6 +189,8 @@ def explain_pairs(
     choices = compared_choices(network, explainer.choice.marker)
     parts = []
     for name, dataset in evaluation.datasets.items():
+        if test_sets and name not in test_sets:
+            continue
         measured = measure_pairs(network, evaluation.markers, dataset, attribute, choices, evaluation.batch_size)
         if len(measured):
             parts.append(measured.assign(test_set=name))
@@ -168,7 +202,7 @@ def explain_pairs(
     rows = pd.concat(parts, ignore_index=True)
     summary = summarise_pairs(rows, ("test_set", "method", "layer"))
     folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / "gradcam_pairs.csv", folder / "gradcam_pairs_summary.csv"]
+    written = [folder / PAIRS_NAME, folder / "gradcam_pairs_summary.csv"]
     for table, path in zip((rows, summary), written, strict=True):
         table.to_csv(path, index=False, lineterminator="\n")
     _track(evaluation.tracker, written)

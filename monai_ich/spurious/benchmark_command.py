@@ -11,6 +11,7 @@ from rich.table import Table
 
 from monai_ich.spurious.benchmark import Benchmark, Condition, read_benchmark
 from monai_ich.spurious.benchmark_files import write_benchmark
+from monai_ich.spurious.benchmark_maps import maps_frame, measure_maps
 from monai_ich.spurious.benchmark_results import PRIMARY, ConditionResult, compute_condition
 from monai_ich.spurious.benchmark_runs import condition_folder, train_benchmark
 from monai_ich.table.table1 import INTERRUPTED
@@ -34,6 +35,7 @@ class BenchmarkRequest:
         seeds: runs of a method and condition.
         resamples: of the bootstrap over patients.
         train: train what is missing; otherwise only write what is complete.
+        maps: also measure the heat maps of the runs that are asked for and have none yet.
     """
 
     declaration: Path
@@ -45,6 +47,7 @@ class BenchmarkRequest:
     seeds: int = 3
     resamples: int = 2000
     train: bool = True
+    maps: bool = False
 
 
 def run_benchmark(request: BenchmarkRequest, trainer: Trainer = train_in_subprocess) -> int:
@@ -64,19 +67,23 @@ def run_benchmark(request: BenchmarkRequest, trainer: Trainer = train_in_subproc
     conditions = benchmark.conditions(request.nuisances, request.dials)
     rows = benchmark.rows(request.methods)
     failures: dict[str, str] = {}
-    if request.train:
-        try:
+    try:
+        if request.train:
             failures = train_benchmark(benchmark, conditions, rows, request.seeds, request.output_dir, trainer)
-        except KeyboardInterrupt:
-            console.print(
-                "\nInterrupted. What is complete is kept, and a run in progress up to its last epoch. Give the same "
-                "command again to go on; with --no-train it writes the page of what is complete."
-            )
-            return INTERRUPTED
+        if request.maps:
+            measure_maps(benchmark, conditions, request.output_dir)
+    except KeyboardInterrupt:
+        console.print(
+            "\nInterrupted. What is complete is kept, and a run in progress up to its last epoch. Give the same "
+            "command again to go on; with --no-train it writes the page of what is complete."
+        )
+        return INTERRUPTED
     for name, reason in failures.items():
         console.print(f"\n{name} failed: {reason}", markup=False, soft_wrap=True)
-    results = compute_benchmark(benchmark, _with_runs(benchmark, request), request.output_dir, request.resamples)
-    written = write_benchmark(benchmark, results, request.page_dir or request.output_dir)
+    complete = _with_runs(benchmark, request)
+    results = compute_benchmark(benchmark, complete, request.output_dir, request.resamples)
+    maps = maps_frame(benchmark, complete, request.output_dir)
+    written = write_benchmark(benchmark, results, maps, request.page_dir or request.output_dir)
     _report(benchmark, results)
     console.print(f"\nwritten: {', '.join(map(str, written))}", markup=False, soft_wrap=True)
     return 1 if failures else 0

@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from monai_ich.gradcam import METHOD_TITLES
 from monai_ich.metrics import Difference, Estimate
 from monai_ich.spurious.benchmark import Benchmark
+from monai_ich.spurious.benchmark_maps import maps_summary
 from monai_ich.spurious.benchmark_results import ENDPOINTS, NEW_PAIRS, PRIMARY, ConditionResult, results_frame
 from monai_ich.spurious.dial_figure import dial_figure
 from monai_ich.table.result_warnings import Compared
@@ -22,19 +26,26 @@ from monai_ich.visualize import figure_bytes
 
 # {endpoint: what no effect, or chance, gives}
 _PANELS = {PRIMARY: 0.5, (NEW_PAIRS, "ace"): 0.0, (Split.TEST_A.value, "auc"): None}
+_MAP_FIGURES = ("empty_maps", "clot_energy", "clot_uniform", "cause_energy", "cause_uniform")
 
 
-def write_benchmark(benchmark: Benchmark, results: Sequence[ConditionResult], output_dir: Path) -> list[Path]:
+def write_benchmark(
+    benchmark: Benchmark, results: Sequence[ConditionResult], maps: pd.DataFrame, output_dir: Path
+) -> list[Path]:
     """Writes `benchmark.md`, `benchmark.csv` and `<nuisance>.png` and `.pdf`; each is replaced in one step.
+
+    Where heat maps are measured (`maps_frame`), `maps.csv` holds what they say of each network.
 
     Returns:
         The paths.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     contents = {
-        "benchmark.md": page(benchmark, results).encode(),
+        "benchmark.md": page(benchmark, results, maps).encode(),
         "benchmark.csv": results_frame(results).to_csv(index=False, lineterminator="\n").encode(),
     }
+    if len(maps):
+        contents["maps.csv"] = maps.to_csv(index=False, lineterminator="\n").encode()
     for nuisance in _nuisances(results):
         figure = _figure(benchmark, [result for result in results if result.condition.nuisance.dial == nuisance])
         contents |= {f"{nuisance}.{kind}": figure_bytes(figure, kind) for kind in ("png", "pdf")}
@@ -43,13 +54,14 @@ def write_benchmark(benchmark: Benchmark, results: Sequence[ConditionResult], ou
     return [output_dir / name for name in contents]
 
 
-def page(benchmark: Benchmark, results: Sequence[ConditionResult]) -> str:
+def page(benchmark: Benchmark, results: Sequence[ConditionResult], maps: pd.DataFrame) -> str:
     """The benchmark's page in Markdown."""
     nuisances = [
         {
             "title": nuisance.replace("_", " "),
             "figure": f"{nuisance}.png",
             "tables": [_table(result) for result in results if result.condition.nuisance.dial == nuisance],
+            "maps": _maps(maps[maps["nuisance"] == nuisance]) if len(maps) else [],
         }
         for nuisance in _nuisances(results)
     ]
@@ -81,6 +93,22 @@ def _table(result: ConditionResult) -> dict[str, Any]:
     ]
     headings = [ENDPOINTS[end] for end in ends]
     return {"dial": f"{result.condition.dial:g}", "headings": headings, "rows": rows, "differences": differences}
+
+
+def _maps(networks: pd.DataFrame) -> list[list[str]]:
+    if networks.empty:
+        return []
+    return [
+        [
+            METHOD_TITLES[line["method"]],
+            f"`{line['layer']}`",
+            str(line["networks"]),
+            *(number(line[name]) or "-" for name in _MAP_FIGURES),
+            str(line["moved"]),
+            *(number(line[name]) or "-" for name in ("false_acquittals", "rank_correlation")),
+        ]
+        for line in maps_summary(networks).to_dict("records")
+    ]
 
 
 def _cell(estimate: Estimate | None) -> str:

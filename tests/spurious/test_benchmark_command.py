@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,8 @@ def test_one_command_trains_is_interrupted_goes_on_and_writes_the_page(
     for name in ("head_holder.png", "head_holder.pdf", "benchmark.csv"):
         assert (request_of.page_dir / name).stat().st_size > 0
     _check_ace(runs, pd.read_csv(request_of.page_dir / "benchmark.csv"))
+    assert "heat maps" not in page
+    _check_maps(request_of, runs)
 
 
 def _check_ace(runs: Path, figures: pd.DataFrame) -> None:
@@ -109,6 +113,30 @@ def _check_ace(runs: Path, figures: pd.DataFrame) -> None:
         lines = figures[(figures["method"] == method) & (figures["test_set"] == "test_pairs_1_4")]
         told = lines[lines["metric"] == "ace"]["value"]
         np.testing.assert_allclose(told.to_numpy(), [expected], atol=1e-12)
+
+
+def _check_maps(request_of: BenchmarkRequest, runs: Path) -> None:
+    """Every run's maps are measured once, and the page and its CSV say what is in the runs' own tables."""
+    assert run_benchmark(replace(request_of, train=False, maps=True)) == 0
+    measured = {run.name: run / "seed0" / "gradcam" / "gradcam_pairs.csv" for run in runs.iterdir()}
+    written = {name: path.stat().st_mtime_ns for name, path in measured.items()}
+    assert request_of.page_dir is not None
+    assert "### Do heat maps show it?" in (request_of.page_dir / "benchmark.md").read_text()
+    networks = pd.read_csv(request_of.page_dir / "maps.csv")
+    assert len(networks) == 3 * 4  # three methods, two kinds of map at two layers
+    for name, path in measured.items():
+        rows = pd.read_csv(path)
+        assert set(rows["test_set"]) == {"test_pairs_1_4"}
+        of_network = networks[[name_of_row(network) == name for network in networks["network"]]]
+        np.testing.assert_allclose(of_network["ace"], rows["effect"].mean(), atol=1e-9)
+
+    results = runs / "cls" / "seed0" / "results.json"
+    os.utime(results)  # as if trained anew
+    assert run_benchmark(replace(request_of, train=False)) == 0
+    assert "cls" not in set(pd.read_csv(request_of.page_dir / "maps.csv")["network"]), "its maps are of older weights"
+    assert run_benchmark(replace(request_of, train=False, maps=True)) == 0
+    again = {name for name, path in measured.items() if path.stat().st_mtime_ns != written[name]}
+    assert again == {"cls"}
 
 
 def test_a_method_that_fails_is_told_and_the_others_go_on(
