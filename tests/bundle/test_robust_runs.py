@@ -28,6 +28,7 @@ pytestmark = pytest.mark.usefixtures("in_root", "no_figures")
 BUNDLE = ROOT / "bundles/mtl"
 CLASSIFIER = [str(BUNDLE / "train.json"), str(BUNDLE / "swin_transformer.json")]
 GROUP_DRO = [*CLASSIFIER, str(BUNDLE / "robust/group_dro.json")]
+SELECMIX = [*CLASSIFIER, str(BUNDLE / "robust/selecmix_by_attributes.json")]
 DFR = str(BUNDLE / "robust/dfr.json")
 
 
@@ -37,15 +38,33 @@ def _run_dir(settings: dict[str, Any], name: str) -> Path:
 
 def test_a_killed_run_of_group_dro_ends_where_an_uninterrupted_one_does(grouped_settings: dict[str, Any]) -> None:
     settings = {**grouped_settings, "max_epochs": 3, "loss::group_dro_step": 0.1}
-    run_bundle(config_file=GROUP_DRO, **settings, run_dir=str(_run_dir(settings, "dro-whole")))
-    whole = torch.load(_run_dir(settings, "dro-whole") / "models/last.pt", weights_only=True)
+    whole, killed, run_dir = _whole_and_killed(GROUP_DRO, settings, "dro")
     (q,) = whole["loss"].values()
     assert q.sum().item() == pytest.approx(1)
     assert (q - 0.25).abs().max().item() > 1e-3, "the weights of the groups have moved"
+    assert not torch.equal(next(iter(killed["loss"].values())), q)
 
-    run_dir = _run_dir(settings, "dro-killed")
+    resumed = _resumed(GROUP_DRO, settings, run_dir, whole)
+    assert torch.equal(next(iter(resumed["loss"].values())), q)
+    best = torch.load(run_dir / "models/best.pt", weights_only=True)
+    assert 0 <= best["val_worst_group_acc"] <= 1
+
+
+def test_a_killed_run_of_selecmix_draws_the_same_partners_and_mixtures(grouped_settings: dict[str, Any]) -> None:
+    settings = {**grouped_settings, "max_epochs": 3}
+    whole, _, run_dir = _whole_and_killed(SELECMIX, settings, "selecmix")
+    _resumed(SELECMIX, settings, run_dir, whole)
+
+
+def _whole_and_killed(
+    config: list[str], settings: dict[str, Any], name: str
+) -> tuple[dict[str, Any], dict[str, Any], Path]:
+    """Checkpoints of an uninterrupted run and of one killed after its first epoch, and the folder of the latter."""
+    run_bundle(config_file=config, **settings, run_dir=str(_run_dir(settings, f"{name}-whole")))
+    whole = torch.load(_run_dir(settings, f"{name}-whole") / "models/last.pt", weights_only=True)
+    run_dir = _run_dir(settings, f"{name}-killed")
     overrides = [text for name, value in settings.items() for text in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(GROUP_DRO), *overrides]
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(config), *overrides]
     # as many threads as this process, so that sums are added up in the same order
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
@@ -67,15 +86,16 @@ def test_a_killed_run_of_group_dro_ends_where_an_uninterrupted_one_does(grouped_
     assert process.returncode == -signal.SIGKILL, "".join(printed) + rest
     killed = torch.load(run_dir / "models/last.pt", weights_only=True)
     assert killed["epoch"] < 3, "it was killed too late to tell"
-    assert not torch.equal(next(iter(killed["loss"].values())), q)
+    return whole, killed, run_dir
 
-    run_bundle(config_file=GROUP_DRO, **settings, run_dir=str(run_dir))
-    resumed = torch.load(run_dir / "models/last.pt", weights_only=True)
-    assert torch.equal(next(iter(resumed["loss"].values())), q)
+
+def _resumed(config: list[str], settings: dict[str, Any], run_dir: Path, whole: dict[str, Any]) -> dict[str, Any]:
+    """Resumes a killed run, which has to end with the weights of the uninterrupted one, bit for bit."""
+    run_bundle(config_file=config, **settings, run_dir=str(run_dir))
+    resumed: dict[str, Any] = torch.load(run_dir / "models/last.pt", weights_only=True)
     for name, weights in whole["model"].items():
         assert weights.equal(resumed["model"][name]), name
-    best = torch.load(run_dir / "models/best.pt", weights_only=True)
-    assert 0 <= best["val_worst_group_acc"] <= 1
+    return resumed
 
 
 def test_settings_that_do_not_go_together_are_told_before_anything_is_built(grouped_settings: dict[str, Any]) -> None:
