@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monai_ich.importers.pseudonyms import Pseudonyms
+from monai_ich.reading.file_tree import files_below
 from monai_ich.reading.volumes import is_volume
 
 PICTURE_SUFFIXES = (".png", ".npy")
@@ -37,12 +38,12 @@ class MaskFiles:
 
 def volume_files(root: Path) -> list[Path]:
     """The volume files under a folder."""
-    return sorted(path for path in root.rglob("*") if path.is_file() and is_volume(path))
+    return [path for path in files_below(root) if is_volume(path)]
 
 
 def picture_files(root: Path) -> dict[str, Path]:
     """PNG and NPY files by their path below `root`, without suffix."""
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
+    files = [path for path in files_below(root) if path.suffix.lower() in PICTURE_SUFFIXES]
     return {name_without_suffix(path.relative_to(root)): path for path in files}
 
 

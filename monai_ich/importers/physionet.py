@@ -15,6 +15,7 @@ from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.pictures import read_picture
 from monai_ich.importers.public_tables import REMEDY, read_public_table, whole_numbers
 from monai_ich.importers.volume_items import PublicRequest, VolumeItem, import_volumes
+from monai_ich.reading.file_tree import files_in
 from monai_ich.utils.errors import ConfigurationError, ImageReadError
 from monai_ich.utils.files import replaced
 from monai_ich.utils.keys import ANY_HAEMORRHAGE, HAEMORRHAGE_TYPES
@@ -60,7 +61,7 @@ def import_physionet(request: PublicRequest) -> ImportResult:
     if old.exists():
         return _import_jpeg(request, old, table)
     refused, items = [], []
-    for image in sorted((source / "ct_scans").glob("*.nii*")):
+    for image in files_in(source / "ct_scans", "*.nii*"):
         patient = image.name.partition(".")[0]
         mask = source / "masks" / image.name
         if not mask.exists():
@@ -76,7 +77,7 @@ def _unlabelled(items: list[VolumeItem]) -> list[str]:
 
 def _read_table(source: Path) -> dict[str, dict[int, dict[str, int]]]:
     """patient "049" -> slice number from 0 -> labels."""
-    found = sorted(source.glob("hemorrhage_diagnosis*.csv"))
+    found = files_in(source, "hemorrhage_diagnosis*.csv")
     if not found:
         raise ConfigurationError(f"{source} holds no hemorrhage_diagnosis*.csv; copy it from the release.")
     numbers, labels = ("PatientNumber", "SliceNumber"), ("No_Hemorrhage", *_COLUMNS)
@@ -106,7 +107,7 @@ def _import_jpeg(request: PublicRequest, folder: Path, table: dict[str, dict[int
         of_case = table.get(case.name, {})
         labels = {place: of_case[number - 1] for place, number in enumerate(numbers) if number - 1 in of_case}
         image, mask = (output / kind / f"{case.name}.nii.gz" for kind in ("volumes", "masks"))
-        items.append(VolumeItem(output, image, mask, case.name, {}, labels, tuple(sorted((case / "brain").iterdir()))))
+        items.append(VolumeItem(output, image, mask, case.name, {}, labels, tuple(files_in(case / "brain", "*"))))
     notes = [
         "This release holds windowed pictures: values are HU only from -20 to 100, and JPEG has changed them.",
         "It has no geometry: orientation is taken as displayed, pixel spacing as 0.45 mm, slices as 5 mm.",
@@ -117,7 +118,7 @@ def _import_jpeg(request: PublicRequest, folder: Path, table: dict[str, dict[int
 
 
 def _slice_numbers(folder: Path) -> list[int]:
-    return sorted(int(path.stem) for path in folder.glob("*.jpg") if re.fullmatch(r"\d+", path.stem))
+    return sorted(int(path.stem) for path in files_in(folder, "*.jpg") if re.fullmatch(r"\d+", path.stem))
 
 
 def _convert(folder: Path, item: VolumeItem) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import operator
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from monai_ich.importers.item_records import Refusal, refuse_odd_name, state_of
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
 from monai_ich.reading.dicom_frames import damage_refused, open_dicom, refuse_unless_ct
+from monai_ich.reading.file_tree import walk_files
 from monai_ich.reading.series import CT_STORAGE, starts_like_dicom
 from monai_ich.reading.volumes import is_volume
 from monai_ich.utils.errors import ImageReadError
@@ -93,11 +93,7 @@ class Chunk:
 
 def chunks(redactor: Redactor, options: ScanOptions, skip: tuple[Path, ...] = ()) -> Iterator[Chunk]:
     """The files under the redactor's source, folder by folder in the order of their names; `skip` are folders."""
-    for folder, subfolders, names in os.walk(redactor.source):
-        here = Path(folder)
-        subfolders[:] = sorted(name for name in subfolders if here / name not in skip)
-        paths = [here / name for name in sorted(names)]
-        paths = [path for path in paths if path.is_file()]
+    for _, paths in walk_files(redactor.source, skip):
         for start in range(0, len(paths), FILES_A_CHUNK):
             yield Chunk(redactor, tuple(paths[start : start + FILES_A_CHUNK]), options)
 
@@ -113,10 +109,10 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
     unreadable: list[tuple[Path, ImageReadError]] = []
     readable: list[Path] = []
     for place, path in enumerate(chunk.paths):
-        if not starts_like_dicom(path):
-            result["other"] += 1
-            continue
         try:
+            if not starts_like_dicom(path):
+                result["other"] += 1
+                continue
             dataset = open_dicom(path, pixels=False)
         except ImageReadError as error:
             unreadable.append((path, error))

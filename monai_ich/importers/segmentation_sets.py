@@ -8,6 +8,7 @@ from pathlib import Path
 from monai_ich.importers.assembly import Card, ImportResult
 from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.volume_items import PublicRequest, VolumeItem, import_volumes
+from monai_ich.reading.file_tree import files_in
 from monai_ich.utils.keys import ANY_HAEMORRHAGE, HAEMORRHAGE_TYPES
 
 _INSTANCE = Card(
@@ -59,7 +60,7 @@ def import_bhsd(request: PublicRequest) -> ImportResult:
 def _pairs(root: Path, images: Path, masks: Path, classes: dict[int, str]) -> tuple[list[VolumeItem], list[Refusal]]:
     """Image and mask of one name; an image without a mask is imported as not annotated, and reported."""
     items, refused = [], []
-    for image in sorted(images.glob("*.nii*")):
+    for image in files_in(images, "*.nii*"):
         mask = masks / image.name
         if not mask.exists():
             shown = mask.relative_to(root).as_posix()

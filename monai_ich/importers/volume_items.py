@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from monai_ich.importers.assembly import PROGRESS_FOLDER, Card, ImportedSlices, ImportResult, finish
-from monai_ich.importers.item_records import Records, Refusal, do_items, refuse_odd_name, state_of
+from monai_ich.importers.item_records import Records, Refusal, do_items, refusal, refuse_odd_name, state_of
 from monai_ich.importers.pseudonyms import PublishedNames
 from monai_ich.importers.redaction import Redactor
 from monai_ich.reading import read_slices
@@ -147,6 +147,19 @@ def _row(item: VolumeItem, number: int, mask: np.ndarray | None) -> dict[str, An
     }
 
 
+def _one_for_each_patient(items: Sequence[VolumeItem]) -> tuple[list[VolumeItem], list[Refusal]]:
+    """Without the patients of whom there are several volumes, such as 001.nii beside 001.nii.gz: which one is meant?"""
+    of_patient: dict[str, list[VolumeItem]] = {}
+    for item in items:
+        of_patient.setdefault(item.patient, []).append(item)
+    refused = []
+    for several in (group for group in of_patient.values() if len(group) > 1):
+        names = [item.image.relative_to(item.root).as_posix() for item in several]
+        fault = f"the patient has {len(several)} volumes, expected one: {', '.join(names)}"
+        refused.append(refusal(names[0], fault, "Keep the one that the release holds.", len(several)))
+    return [group[0] for group in of_patient.values() if len(group) == 1], refused
+
+
 def import_volumes(
     request: PublicRequest,
     items: Sequence[VolumeItem],
@@ -159,7 +172,9 @@ def import_volumes(
 ) -> ImportResult:
     """Reads every volume and writes the manifest; `convert` first makes volumes of what is published otherwise."""
     output = request.output.resolve()
-    table, said, left_out = ImportedSlices(labels), list(notes), list(refused)
+    table, said = ImportedSlices(labels), list(notes)
+    items, ambiguous = _one_for_each_patient(items)
+    left_out = [*refused, *ambiguous]
     records = Records(output / PROGRESS_FOLDER / "volumes")
     series, contradicting = [], 0
     read = partial(read_volume_item, convert=convert)

@@ -8,15 +8,13 @@ from pathlib import Path
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
+from monai_ich.reading.codestream import HTJ2K
 from monai_ich.utils.errors import ImageReadError
-
-# High-throughput JPEG 2000, lossless and lossy (DICOM PS3.5 A.4.10); openjpeg decodes it too.
-_HTJ2K = ("1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203")
 
 # The permissively licensed package that decodes each family; pydicom itself decodes native, deflated and RLE data.
 _PACKAGES = (
     (tuple(JPEGLSTransferSyntaxes), "pyjpegls"),
-    ((*JPEG2000TransferSyntaxes, *_HTJ2K), "pylibjpeg-openjpeg"),
+    ((*JPEG2000TransferSyntaxes, *HTJ2K), "pylibjpeg-openjpeg"),
     (tuple(JPEGTransferSyntaxes), "python-gdcm"),
 )
 EXTRA = "pip install 'monai_ich[decoders]'"

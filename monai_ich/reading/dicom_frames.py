@@ -16,7 +16,9 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import pixel_array
 
+from monai_ich.reading.codestream import refuse_other_size
 from monai_ich.reading.decoders import choose_decoder
+from monai_ich.reading.deflated import refuse_inflation
 from monai_ich.reading.dicom_lengths import refuse_cut_fragments, refuse_other_length
 from monai_ich.reading.functional_groups import find_attribute, parametric_units
 from monai_ich.reading.size_limits import refuse_too_many_voxels
@@ -108,6 +110,7 @@ class _BoundedReader(io.BufferedReader):
 
 def _parse(path: Path, pixels: bool) -> Dataset:
     with _BoundedReader(io.FileIO(str(path))) as file:
+        refuse_inflation(file, path)
         try:
             return pydicom.dcmread(file, stop_before_pixels=not pixels)
         except InvalidDicomError:
@@ -263,6 +266,7 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
         count = int(dataset.get("NumberOfFrames") or 1)
         refuse_cut_fragments(dataset, path)
         refuse_other_length(dataset, path, count)
+        refuse_other_size(dataset, path, count)
         plugin = choose_decoder(dataset.file_meta.TransferSyntaxUID, path)
         if count == 1:
             stored = pixel_array(dataset, decoding_plugin=plugin)[None]

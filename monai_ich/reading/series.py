@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
 from monai_ich.reading.dicom_frames import Frame, damage_refused, describe_frames, open_dicom
+from monai_ich.reading.file_tree import files_below
 from monai_ich.reading.functional_groups import parametric_units
 from monai_ich.reading.geometry import SliceStack
 from monai_ich.reading.slice_reading import (
@@ -31,6 +33,12 @@ from monai_ich.utils.errors import FaultList, ImageReadError
 SAME_POSITION_MM = 0.01
 
 GAP_REMEDY = "Copy the missing slices, or accept uneven spacing with allow_gaps=True."
+
+# What a data set without preamble begins with: group length, length to end, character set, image type, creation
+# date and time, SOP class.
+_FIRST_ELEMENTS = (0x0000, 0x0001, 0x0005, 0x0008, 0x0012, 0x0013, 0x0016)
+_FIRST_REPRESENTATIONS = ("UL", "CS", "DA", "TM", "UI")
+_MOST_FIRST = 256  # bytes of that element's value
 
 CT_STORAGE = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 
@@ -74,9 +82,7 @@ def _files_of(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise ImageReadError(source, "no such file or folder", "Correct the path.")
-    paths = sorted(source.rglob("*"))
-    # a link to nothing is a slice that somebody believes to be there
-    return [path for path in paths if path.is_file() or (path.is_symlink() and not path.exists())]
+    return files_below(source)
 
 
 def _group_by_series(files: Sequence[Path], strict: bool) -> dict[str, _Series]:
@@ -108,9 +114,27 @@ def _group_by_series(files: Sequence[Path], strict: bool) -> dict[str, _Series]:
 
 
 def starts_like_dicom(path: Path) -> bool:
-    """True after a DICOM preamble; files without one are read only when they are named `.dcm`."""
+    """True after a DICOM preamble, for the name `.dcm`, and for what begins as a data set without preamble does."""
     with damage_refused(path, "cannot be opened", "Correct its permissions."), path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM" or path.suffix.lower() == ".dcm"
+        start = file.read(132)
+    return start[128:] == b"DICM" or path.suffix.lower() == ".dcm" or _starts_like_data_set(start)
+
+
+def _starts_like_data_set(start: bytes) -> bool:
+    """Whether the first element is of group 0008, with a value representation or a small length (PS3.5 7.1).
+
+    >>> _starts_like_data_set(b"\\x08\\x00\\x05\\x00CS\\x0a\\x00ISO_IR 100"), _starts_like_data_set(b"GIF89a..........")
+    (True, False)
+    """
+    if len(start) < 12:
+        return False
+    for order in "<>":
+        group, element = struct.unpack_from(f"{order}HH", start)
+        (length,) = struct.unpack_from(f"{order}I", start, 4)
+        explicit = start[4:6].decode("latin-1") in _FIRST_REPRESENTATIONS
+        if group == 0x0008 and element in _FIRST_ELEMENTS and (explicit or (order == "<" and length <= _MOST_FIRST)):
+            return True
+    return False
 
 
 def _is_ct_slice(dataset: Dataset, path: Path) -> bool:

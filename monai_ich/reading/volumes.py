@@ -39,6 +39,7 @@ _READ_ERRORS = (
     nib.spatialimages.HeaderTypeError,
     nib.wrapstruct.WrapStructError,
 )
+_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # none, metre, millimetre, micron
 _NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540
 # What a NIfTI file may hold beside its header and voxels: extensions before them, padding after them.
 _MOST_BESIDE_VOXELS = 1 << 24
@@ -87,7 +88,25 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
             "neither sform nor qform is set, so left and right cannot be told apart",
             "Set the affine, for instance with nibabel's image.set_sform(affine, code=1).",
         )
-    return np.asanyarray(image.dataobj), np.asarray(image.affine, dtype=float)
+    affine = np.array(image.affine, dtype=float)
+    affine[:3] *= _mm_per_unit(image, path)
+    return np.asanyarray(image.dataobj), affine
+
+
+def _mm_per_unit(image: nib.Nifti1Image, path: Path) -> float:
+    """Millimetres for one unit of length of the header; a header that names none means millimetres.
+
+    Raises:
+        ImageReadError: the unit is none of NIfTI's.
+    """
+    code = int(image.header["xyzt_units"]) & 7  # the lower three bits are the unit of length, the others that of time
+    if code not in _MM_PER_UNIT:
+        raise ImageReadError(
+            path,
+            f"its header gives the unit of length as number {code}, which NIfTI does not have",
+            "Correct it, for instance with nibabel's image.header.set_xyzt_units('mm').",
+        )
+    return _MM_PER_UNIT[code]
 
 
 def _open_nifti(path: Path) -> nib.Nifti1Image:

@@ -24,6 +24,7 @@ from importer_support import (
     write_study,
 )
 from PIL import Image
+from pydicom.dataset import FileMetaDataset
 from pydicom.uid import generate_uid
 from support import strict_json
 
@@ -126,6 +127,28 @@ def test_links_take_no_space_and_copies_stand_alone(tmp_path: Path) -> None:
     copies = [manifest.dataset_dir / name for name in manifest.frame["image"]]
     assert not any(copy.samefile(path) for copy, path in zip(copies, paths, strict=True))
     assert [copy.read_bytes() for copy in copies] == [path.read_bytes() for path in paths]
+
+
+def test_linked_folders_and_slices_without_preamble_are_taken_and_broken_links_named(tmp_path: Path) -> None:
+    paths, _ = write_study(tmp_path / "store" / "one", bleeding_patient(1))
+    other, _ = write_study(tmp_path / "export" / "other", bleeding_patient(2))
+    (tmp_path / "export" / "linked").symlink_to(tmp_path / "store" / "one")
+    (tmp_path / "export" / "twice").symlink_to(tmp_path / "store" / "one")
+    (tmp_path / "export" / "gone").symlink_to(tmp_path / "nowhere")
+    for number, path in enumerate(other):
+        data = pydicom.dcmread(path)
+        data.decompress()
+        data.preamble, data.file_meta = None, FileMetaDataset()
+        bare = path.with_name(f"IM{number:04d}")
+        data.save_as(bare, implicit_vr=True, little_endian=True, enforce_file_format=False)
+        path.unlink()
+    result = import_dicom(request(tmp_path))
+    frame = read(result.manifest).frame
+    assert frame["patient_id"].nunique() == 2
+    assert len(frame) == len(paths) + len(other)
+    (refused,) = result.refused
+    assert "cannot be opened" in refused.reason
+    assert "gone" not in refused.path  # whose it is is not known, and a name may tell
 
 
 def test_a_mask_of_some_slices_leaves_the_others_unannotated(tmp_path: Path) -> None:

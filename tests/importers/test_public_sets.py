@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from importer_support import SLICES, read, rendered_slices, stored_pixels
@@ -117,6 +119,34 @@ def test_instance(tmp_path: Path) -> None:
     assert frame[ANY].tolist() == [0, 0, 1]
     assert trained_on(result)[2][1].sum() == 16
     assert "their centres lie" in result.refused[0].reason
+
+
+def test_what_macos_adds_to_an_archive_is_passed_over(tmp_path: Path) -> None:
+    instance(tmp_path / "set")
+    bhsd(tmp_path / "set")
+    physionet(tmp_path / "set")
+    for path in sorted((tmp_path / "set").rglob("*")):
+        if path.is_file():
+            path.with_name(f"._{path.name}").write_bytes(b"\0\x05\x16\x07" + bytes(300))
+    for imported, slices in ((import_instance, 3), (import_bhsd, 4), (import_physionet, 7)):
+        result = imported(replace(asked(tmp_path), manifest=tmp_path / f"{imported.__name__}.csv"))
+        assert len(read(result.manifest).frame) == slices
+        assert not any("._" in refused.path for refused in result.refused)
+
+
+def test_two_volumes_of_one_patient_are_both_refused(tmp_path: Path) -> None:
+    instance(tmp_path / "set")
+    folder = tmp_path / "set" / "train_2" / "data"
+    known = next(path for path in folder.iterdir() if path.name.startswith("001."))
+    image = nib.load(known)
+    nib.save(image, folder / ("001.nii" if known.suffix == ".gz" else "001.nii.gz"))
+    nib.save(image, folder / "777.nii.gz")
+    result = import_instance(asked(tmp_path))
+    assert set(read(result.manifest).frame["patient_id"]) == {"777"}
+    (told,) = (refused for refused in result.refused if "2 volumes" in refused.reason)
+    assert told.files == 2
+    assert "001.nii, " in told.reason
+    assert "001.nii.gz" in told.reason
 
 
 def test_rsna(tmp_path: Path) -> None:

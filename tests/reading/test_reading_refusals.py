@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import itk
 import nibabel as nib
 import numpy as np
 import pydicom
@@ -107,6 +108,29 @@ def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not an image at all, but long enough to look at" * 10)
     with pytest.raises(ImageReadError, match=r"notes\.txt: (is not a DICOM file|cannot be parsed)"):
         read_slices(tmp_path / "notes.txt")
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("micron", 1e3), ("meter", 1e-3), ("unknown", 1.0), ("mm", 1.0)])
+def test_nifti_in_other_units_than_millimetres(tmp_path: Path, unit: str, factor: float) -> None:
+    """As ITK does: the header's unit is turned into millimetres."""
+    affine = np.diag([-0.5, -0.5, 6.0, 1.0])
+    affine[:3, 3] = (10, 20, 30)
+    image = nib.Nifti1Image(np.full((4, 5, 3), 40, np.int16), np.diag([factor, factor, factor, 1]) @ affine)
+    image.header.set_xyzt_units(unit, "sec")
+    nib.save(image, tmp_path / "v.nii.gz")
+    stack = read_slices(tmp_path / "v.nii.gz")
+    np.testing.assert_allclose(stack.source_affine_ras_mm, affine, atol=1e-4)
+    if unit != "unknown":
+        lps = itk.imread(str(tmp_path / "v.nii.gz"))
+        np.testing.assert_allclose(np.asarray(itk.spacing(lps)), [0.5, 0.5, 6.0], rtol=1e-5)
+
+
+def test_nifti_in_a_unit_that_does_not_exist(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.full((4, 5, 3), 40, np.int16), np.diag([1.0, 1, 6, 1]))
+    image.header["xyzt_units"] = 5
+    nib.save(image, tmp_path / "v.nii.gz")
+    with pytest.raises(ImageReadError, match="unit of length as number 5"):
+        read_slices(tmp_path / "v.nii.gz")
 
 
 def test_nifti_without_orientation_or_with_nan_is_refused(tmp_path: Path) -> None:

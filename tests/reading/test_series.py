@@ -9,9 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pydicom
 import pytest
 from monai.data import ITKReader
 from pydicom.data import get_testdata_file
+from pydicom.dataset import FileMetaDataset
 
 from monai_ich.reading import read_series
 from monai_ich.utils.errors import ImageReadError
@@ -44,6 +46,32 @@ def test_the_directory_of_a_cd_is_passed_over(
     np.testing.assert_array_equal(read_series(tmp_path).pixels, ct_object.hu)
     with pytest.raises(ImageReadError, match="DICOMDIR: expected Modality CT, got none"):
         read_series(tmp_path / "DICOMDIR")
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+@pytest.mark.parametrize("name", ["IM{:04d}", "{:d}.IMA", "slice.{:d}"])
+def test_slices_without_preamble_are_known_by_their_content(
+    tmp_path: Path, ct_object: SimpleNamespace, write_series: Callable[..., list[Path]], name: str, implicit: bool
+) -> None:
+    for number, path in enumerate(write_series(tmp_path / "ct", ct_object.hu)):
+        data = pydicom.dcmread(path)
+        data.preamble, data.file_meta = None, FileMetaDataset()
+        bare = path.with_name(name.format(number))
+        data.save_as(bare, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
+        path.unlink()
+    (tmp_path / "ct" / "notes.txt").write_bytes(b"\x08\x00 no data set, although it begins like one")
+    (tmp_path / "ct" / "picture").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
+    np.testing.assert_array_equal(read_series(tmp_path).pixels, ct_object.hu)
+
+
+def test_a_linked_folder_is_read(
+    tmp_path: Path, ct_object: SimpleNamespace, write_series: Callable[..., list[Path]]
+) -> None:
+    write_series(tmp_path / "store" / "ct", ct_object.hu)
+    (tmp_path / "study").mkdir()
+    for name in ("x", "y"):
+        (tmp_path / "study" / name).symlink_to(tmp_path / "store" / "ct")
+    np.testing.assert_array_equal(read_series(tmp_path / "study").pixels, ct_object.hu)
 
 
 def test_tilted_gantry_shears_the_slice_direction(

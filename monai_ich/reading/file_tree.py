@@ -1,0 +1,50 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""The files below a folder: links are followed, and what archives leave beside the real files is passed over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+
+def is_litter(name: str) -> bool:
+    """True for what a system puts beside the files: "._NAME" of macOS, its folder __MACOSX, and indices of folders.
+
+    >>> [is_litter(name) for name in ("._001.nii.gz", "__MACOSX", ".DS_Store", "001.nii.gz")]
+    [True, True, True, False]
+    """
+    return name.startswith("._") or name in ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def walk_files(root: Path, skip: Collection[Path] = ()) -> Iterator[tuple[Path, list[Path]]]:
+    """Yields each folder at or below `root` with its files, both in the order of their names.
+
+    Links to folders are followed; a folder that several paths lead to is read once, by the first of them. A link to
+    nothing counts as a file: somebody believes that it is one.
+
+    Args:
+        root: a folder.
+        skip: folders that are left out.
+    """
+    seen: set[tuple[int, int]] = set()
+    for here, folders, names in os.walk(root, followlinks=True):
+        folder = Path(here)
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not is_litter(name) and folder / name not in skip)
+        paths = (folder / name for name in sorted(names) if not is_litter(name))
+        yield folder, [path for path in paths if path.is_file() or (path.is_symlink() and not path.exists())]
+
+
+def files_below(root: Path) -> list[Path]:
+    """All files of `walk_files`, sorted by their paths."""
+    return sorted(path for _, paths in walk_files(root) for path in paths)
+
+
+def files_in(folder: Path, pattern: str) -> list[Path]:
+    """The files of one folder whose names fit a pattern, such as `*.nii*`, sorted."""
+    return sorted(path for path in folder.glob(pattern) if not is_litter(path.name))

@@ -1,0 +1,136 @@
+# Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
+"""Sizes that a compressed file gives itself are compared or bounded before anything of that size is asked for."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from awkward_files import SHIPPED, as_ct, source
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+import monai_ich.reading.dicom_frames as module
+from monai_ich.reading import read_slices
+from monai_ich.reading.codestream import refuse_other_size
+from monai_ich.utils.errors import ImageReadError
+
+DAMAGED = "JPEG2000-embedded-sequence-delimiter.dcm"
+
+
+def _compressed() -> list[Path]:
+    """Every file with compressed pixel data that pydicom and pydicom-data have here, JPEG of all kinds.
+
+    One is left out: pydicom has damaged its codestream by a delimiter right within the size.
+    """
+    found = []
+    for path in sorted({*SHIPPED.glob("*.dcm"), *source("693_J2KR.dcm").parent.glob("*.dcm")}):
+        data = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        syntax = getattr(data, "file_meta", {}).get("TransferSyntaxUID")
+        if path.name != DAMAGED and syntax and syntax.is_encapsulated and "JPEG" in syntax.name and "Rows" in data:
+            found.append(path)
+    return found
+
+
+@pytest.mark.parametrize("path", _compressed(), ids=lambda path: path.name)
+def test_no_real_file_is_refused(path: Path) -> None:
+    data = pydicom.dcmread(path)
+    refuse_other_size(data, path, int(data.get("NumberOfFrames") or 1))
+
+
+def test_there_are_files_of_every_kind() -> None:
+    names = {pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID.name for path in _compressed()}
+    assert any("JPEG 2000" in name for name in names)
+    assert any("JPEG-LS" in name for name in names)
+    assert any("JPEG Lossless" in name for name in names)
+    assert any("JPEG Baseline" in name for name in names)
+
+
+def _in_siz(rows: int, columns: int) -> Callable[[bytearray], None]:
+    def change(frame: bytearray) -> None:
+        place = frame.find(b"\xff\x4f\xff\x51") + 8
+        struct.pack_into(">IIII", frame, place, columns, rows, 0, 0)
+        struct.pack_into(">IIII", frame, place + 16, columns, rows, 0, 0)  # the tile's, too
+
+    return change
+
+
+def _in_frame_header(marker: int, rows: int, columns: int) -> Callable[[bytearray], None]:
+    def change(frame: bytearray) -> None:
+        struct.pack_into(">HH", frame, frame.find(bytes([0xFF, marker])) + 5, rows, columns)
+
+    return change
+
+
+def _cut_before_the_size(frame: bytearray) -> None:
+    del frame[2:]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("693_J2KR.dcm", _in_siz(60000, 60000), "has 60000 rows x 60000 columns, but the header says 512 x 512"),
+        ("693_J2KR.dcm", _in_siz(512, 513), "has 512 rows x 513 columns"),
+        ("693_J2KR.dcm", _cut_before_the_size, "gives no size of its own"),
+        ("MR_small_jpeg_ls_lossless.dcm", _in_frame_header(0xF7, 65535, 65535), "has 65535 rows x 65535 columns"),
+        ("JPEG-LL.dcm", _in_frame_header(0xC3, 65535, 256), "has 65535 rows x 256 columns"),
+        ("JPEG-LL.dcm", _cut_before_the_size, "gives no size of its own"),
+    ],
+)
+def test_a_picture_of_another_size_is_refused_before_it_is_decoded(
+    tmp_path: Path, name: str, change: Callable[[bytearray], None], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = pydicom.dcmread(source(name))
+    as_ct(data)
+    frame = bytearray(next(generate_frames(data.PixelData, number_of_frames=1)))
+    change(frame)
+    data.PixelData = encapsulate([bytes(frame)])
+    data.save_as(tmp_path / "lies.dcm")
+
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("it was decoded")
+
+    monkeypatch.setattr(module, "pixel_array", never)
+    with pytest.raises(ImageReadError) as caught:
+        read_slices(tmp_path / "lies.dcm")
+    assert told in str(caught.value)
+
+
+def _deflated(path: Path, zeros: int) -> Path:
+    """CT_small, deflated, with a private element of so many zeros before its patient."""
+    data = pydicom.dcmread(source("CT_small.dcm"))
+    data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    data.save_as(path)
+    content = path.read_bytes()
+    begin = 144 + struct.unpack_from("<I", content, 140)[0]
+    body = zlib.decompress(content[begin:], -zlib.MAX_WBITS)
+    place = body.find(b"\x10\x00\x10\x00")
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    parts = [packer.compress(body[:place] + b"\x09\x00\x10\x00LO\x04\x00TEST\x09\x00\x01\x10OB\x00\x00")]
+    parts += [packer.compress(struct.pack("<I", zeros))]
+    parts += [packer.compress(bytes(1 << 20)) for _ in range(zeros >> 20)]
+    parts += [packer.compress(body[place:]), packer.flush()]
+    path.write_bytes(content[:begin] + b"".join(parts))
+    return path
+
+
+def test_a_small_file_that_unpacks_to_very_much_is_refused(tmp_path: Path) -> None:
+    path = _deflated(tmp_path / "bomb.dcm", 128 << 20)
+    tracemalloc.start()
+    with pytest.raises(ImageReadError, match=f"has {path.stat().st_size} bytes and unpacks to more than {1 << 26}"):
+        read_slices(path)
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+
+
+def test_a_deflated_slice_that_packs_well_is_read(tmp_path: Path) -> None:
+    """A file that gets five hundred times as large, but not large."""
+    path = _deflated(tmp_path / "air.dcm", 32 << 20)
+    assert path.stat().st_size * 300 < 32 << 20
+    np.testing.assert_array_equal(read_slices(path).pixels, read_slices(source("CT_small.dcm")).pixels)
