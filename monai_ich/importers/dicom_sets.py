@@ -53,9 +53,15 @@ _CQ500_LABELS = {
     "MidlineShift": "label_midline_shift",
 }
 _READERS = ("R1", "R2", "R3")
-# Series of CQ500 that are no plain brain reconstruction, by the name of their folder.
-_NOT_PLAIN = re.compile(r"bone|post|(?<!non )(?<!non-)(?<!pre )contrast|\bcc sec|angio|sag|cor\b|coronal|mpr|mip", re.I)
+# Series of CQ500 that are no plain brain reconstruction, by the name of their folder. "4cc sec 150cc" is an injection,
+# 150 ml at 4 ml/s. CECT is contrast-enhanced CT, and a "C" of its own stands for contrast, too.
+_CONTRAST = (
+    r"post|(?<!non )(?<!non-)(?<!pre )contrast|\d\s*cc\b|\bcc sec|\bcect\b|\bc\+?$|\boral\b|\bi\.?v\b|angio|\bcta\b"
+)
+_NOT_PLAIN = re.compile(rf"bone|sag|cor\b|coronal|mpr|mip|{_CONTRAST}", re.I)
 _PLAIN = re.compile(r"plain|pre contrast|non.?contrast", re.I)
+# A series that covers less of the head than this share of what the case's longest one covers is a fragment.
+_LEAST_COVERAGE = 1 / 3
 
 
 def import_rsna(request: PublicRequest) -> ImportResult:
@@ -154,10 +160,19 @@ def choose_plain(source: Path, slices: str, tree: Tree) -> Tree:
             reason = f"none of its series is plain: {', '.join(sorted(folders.values()))}"
             refused.append(Refusal(path.parts[0], len(folders), reason, "Nothing: the case has no fit series."))
             continue
+        fit = _without_fragments(fit, tree)
         by_size = sorted(fit, key=lambda series: (len(tree.series[series]), folders[series]))
         chosen = by_size[0 if slices == "thick" else -1]
         kept[chosen] = tree.series[chosen]
     return replace(tree, series=dict(sorted(kept.items())), refused=refused)
+
+
+def _without_fragments(series: list[str], tree: Tree) -> list[str]:
+    """Leaves the series whose slices reach far enough along the patient; those without positions stay."""
+    heights = {name: [entry["z_mm"] for entry in tree.series[name]] for name in series}
+    reach = {name: max(of_series) - min(of_series) for name, of_series in heights.items() if None not in of_series}
+    longest = max(reach.values(), default=0.0)
+    return [name for name in series if reach.get(name, longest) >= _LEAST_COVERAGE * longest]
 
 
 def read_cq500_labels(path: Path, pseudonyms: Pseudonyms) -> Labels:

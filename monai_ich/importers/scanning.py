@@ -179,7 +179,14 @@ def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
         "series": token("series", names.series),
         "reference": token("frame of reference", str(dataset.get("FrameOfReferenceUID") or "")),
         "hospital": _hospital(dataset, path, redactor, options),
+        "z_mm": _height(dataset),
     }
+
+
+def _height(dataset: Dataset) -> float | None:
+    """Where the slice lies along the patient, mm; None where the header does not say it in one place."""
+    position = dataset.get("ImagePositionPatient")
+    return float(position[2]) if position is not None and len(position) == 3 else None
 
 
 def _hospital(dataset: Dataset, path: Path, redactor: Redactor, options: ScanOptions) -> str:

@@ -26,6 +26,8 @@ from monai_ich.importers import (
     import_physionet,
     import_rsna,
 )
+from monai_ich.importers.dicom import Tree
+from monai_ich.importers.dicom_sets import _NOT_PLAIN, choose_plain
 from monai_ich.transforms import LoadSlicesd
 from monai_ich.utils.errors import ConfigurationError
 
@@ -186,6 +188,39 @@ def test_cq500(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         stored_pixels(read(result.manifest))[-1][0], np.maximum(rendered_slices(1)[-1].hu, -1024)
     )
+
+
+PLAIN = (
+    "CT Plain,CT 5mm,CT 0.625mm,CT 2.55mm,CT PRE CONTRAST 5MM,CT NON-CONTRAST,CT Thin Plain,CT 55mm Plain,CT I To S,"
+    "CT CIRCLE OF 5mm,CT CODED,CT according"
+)
+NOT_PLAIN = (
+    "CT 4cc sec 150cc D3D on,CT 4cc sec 150cc D3D on-2,CT C,CT C+,CT CECT THIN,CT ORAL IV,CT POST CONTRAST,CT contrast 5mm,"
+    "CT BONE,CT ANGIO,CT CTA head,CT SAG"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_plain"),
+    [*((name, True) for name in PLAIN.split(",")), *((name, False) for name in NOT_PLAIN.split(","))],
+)
+def test_cq500_series_by_their_names(name: str, is_plain: bool) -> None:
+    assert (not _NOT_PLAIN.search(name)) == is_plain
+
+
+def test_a_fragment_of_a_cq500_series_is_not_the_thick_one() -> None:
+    def series(name: str, *heights: float | None) -> list[dict[str, Any]]:
+        return [{"study": "s", "path": Path("set/case") / name / f"{n}.dcm", "z_mm": z} for n, z in enumerate(heights)]
+
+    def chosen(slices: str, **names: list[dict[str, Any]]) -> list[str]:
+        return list(choose_plain(Path("set"), slices, Tree(names, {}, [], 0)).series)
+
+    thin, thick = series("CT Thin Plain", *range(0, 120, 1)), series("CT Plain", *range(0, 120, 5))
+    fragment, unknown = series("CT Plain-2", 30, 35, 40), series("CT Plain-3", *[None] * 10)
+    assert chosen("thick", a=thin, b=fragment, c=thick) == ["c"]
+    assert chosen("thin", a=thin, b=fragment, c=thick) == ["a"]
+    assert chosen("thick", b=fragment) == ["b"]
+    assert chosen("thick", c=thick, d=unknown) == ["d"], "where nothing is known, nothing is left out"
 
 
 @pytest.mark.parametrize(
