@@ -7,9 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydicom.dataset import Dataset
-from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
-
 from monai_ich.importers.redaction import Identity
 from monai_ich.utils.keys import ATTRIBUTE
 
@@ -21,21 +18,7 @@ SERIES_ATTRIBUTES = {
     f"{ATTRIBUTE}contrast": "contrast",
     f"{ATTRIBUTE}lossy": "lossy",
 }
-_LOSSY_SYNTAXES = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 _LONGEST = 64  # characters, as DICOM allows for a model's name
-
-
-def contrast_of(dataset: Dataset) -> str:
-    """Whether a contrast agent is stated: "yes", "no", or "" where the header says nothing. Its name is not kept."""
-    agent = str(dataset.get("ContrastBolusAgent") or "").strip().lower()
-    return "" if not agent else "no" if agent in ("no", "none", "n") else "yes"
-
-
-def lossy_of(dataset: Dataset) -> str:
-    """Whether pixels were ever compressed with loss: "yes", "no", or "" where the header says nothing."""
-    syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-    stated = {"00": "no", "01": "yes"}.get(str(dataset.get("LossyImageCompression") or ""), "")
-    return "yes" if syntax in _LOSSY_SYNTAXES else stated
 
 
 def attributes_of_series(header: Mapping[str, Any], identity: Identity) -> dict[str, str]:

@@ -15,10 +15,11 @@ from pydicom.dataset import Dataset
 from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.mask_grids import PlacedMasks
 from monai_ich.importers.redaction import identity_of
-from monai_ich.importers.series_attributes import attributes_of_series, contrast_of, lossy_of
+from monai_ich.importers.series_attributes import attributes_of_series
 from monai_ich.importers.series_item import SeriesItem, refuse_file, refuse_series
 from monai_ich.importers.series_masks import masks_of_series, write_masks
 from monai_ich.importers.series_slices import Slice, read_slice_file, series_order
+from monai_ich.reading.acquisition import contrast_of, lossy_of
 from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.files import replaced
 

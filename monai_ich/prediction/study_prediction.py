@@ -198,6 +198,8 @@ def _report(summary: dict[str, Any], folder: Path) -> None:
         console.print(f"{marker}: highest probability of {summary['slices']} slice(s) {probability:.3f}")
     if "haematoma_volume_ml" in summary:
         console.print(f"haematoma: {summary['haematoma_volume_ml']:.1f} ml")
+    for note in summary["notes"]:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
     names = ("slices.csv", "study.json", MASK_FILE, UNSHEARED_FILE, PANEL_FILE, "panel.pdf")
     written = [name for name in names if (folder / name).exists()]
     console.print(f"written to {folder}: {', '.join(written)}", soft_wrap=True)

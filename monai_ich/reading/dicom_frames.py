@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import pixel_array
 
+from monai_ich.reading.acquisition import acquisition_notes
 from monai_ich.reading.codestream import refuse_other_size
 from monai_ich.reading.decoders import choose_decoder
 from monai_ich.reading.deflated import refuse_inflation
@@ -63,6 +64,7 @@ class Frame:
         spacing_mm_rc: distance between rows and between columns, Pixel Spacing (0028,0030).
         thickness_mm: Slice Thickness (0018,0050), 1 when it is not given.
         slope, intercept: Rescale (0028,1053), (0028,1052); 1 and 0 for a mask.
+        notes: see `acquisition_notes`; none for a mask.
     """
 
     path: Path
@@ -75,6 +77,7 @@ class Frame:
     thickness_mm: float
     slope: float
     intercept: float
+    notes: tuple[str, ...] = ()
 
     @property
     def normal(self) -> np.ndarray:
@@ -248,6 +251,7 @@ def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str) -> Fra
         thickness_mm=thickness_mm,
         slope=slope,
         intercept=intercept,
+        notes=acquisition_notes(dataset) if kind == "image" else (),
     )
 
 

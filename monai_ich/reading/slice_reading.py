@@ -90,7 +90,7 @@ def stack_frames(frames: Sequence[Frame], numbers: Sequence[int], values: np.nda
         reorientation=reorientation,
         source_shape=(first.shape_rc[1], first.shape_rc[0], len(frames)),
         source_affine_ras_mm=affine,
-        notes=notes,
+        notes=(*notes, *dict.fromkeys(note for frame in frames for note in frame.notes)),
     )
 
 

@@ -195,8 +195,8 @@ PLAIN = (
     "CT CIRCLE OF 5mm,CT CODED,CT according"
 )
 NOT_PLAIN = (
-    "CT 4cc sec 150cc D3D on,CT 4cc sec 150cc D3D on-2,CT C,CT C+,CT CECT THIN,CT ORAL IV,CT POST CONTRAST,CT contrast 5mm,"
-    "CT BONE,CT ANGIO,CT CTA head,CT SAG"
+    "CT 4cc sec 150cc D3D on,CT 4cc sec 150cc D3D on-2,CT C,CT C+,CT CECT THIN,CT ORAL IV,CT POST CONTRAST,"
+    "CT contrast 5mm,CT BONE,CT ANGIO,CT CTA head,CT SAG"
 )
 
 

@@ -176,3 +176,22 @@ def test_nothing_to_read(tmp_path: Path, ct_object: SimpleNamespace, write_nifti
     with pytest.raises(ImageReadError, match=r"holds no axial CT slice"):
         read_series(tmp_path)
     np.testing.assert_array_equal(read_series(write_nifti(tmp_path / "v.nii", ct_object.hu)).pixels, ct_object.hu)
+
+
+def test_what_makes_values_less_than_plain_hu_is_noted(
+    tmp_path: Path, ct_object: SimpleNamespace, write_series: Callable[..., list[Path]]
+) -> None:
+    assert read_series(write_series(tmp_path / "plain", ct_object.hu)).notes == ()
+    changes = {"LossyImageCompression": "01", "LossyImageCompressionRatio": ["10", "4"], "ContrastBolusAgent": "X 300"}
+    for path in write_series(tmp_path / "ct", ct_object.hu)[1:]:  # the first slice says nothing
+        data = pydicom.dcmread(path)
+        for keyword, value in changes.items():
+            setattr(data, keyword, value)
+        data.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
+        data.save_as(path)
+    notes = read_series(tmp_path / "ct").notes
+    assert [note.partition(":")[0] for note in notes[:1]] == ["pixels were compressed with loss at 40"]
+    assert "derived" in notes[1]
+    assert "contrast agent" in notes[2]
+    assert not any("X 300" in note for note in notes), "what was given is nobody's business"
+    assert len(notes) == 3
