@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import math
 import struct
 import zlib
@@ -39,6 +40,8 @@ _READ_ERRORS = (
     nib.spatialimages.HeaderTypeError,
     nib.wrapstruct.WrapStructError,
 )
+_MOST_APART_MM = 1.0  # a quaternion in float32 is exact to some hundredths of a millimetre
+_LEAST_SHEAR = 1e-3  # cosine of the angle between two axes
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # none, metre, millimetre, micron
 _NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540
 # What a NIfTI file may hold beside its header and voxels: extensions before them, padding after them.
@@ -80,7 +83,7 @@ def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Raises ImageReadError when neither sform nor qform is set: readers then disagree about left and right."""
+    """Raises ImageReadError when sform and qform leave it open where the head lies: neither is set, or they differ."""
     image = _open_nifti(path)
     if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
         raise ImageReadError(
@@ -90,7 +93,34 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
         )
     affine = np.array(image.affine, dtype=float)
     affine[:3] *= _mm_per_unit(image, path)
+    _refuse_two_places(image, path)
     return np.asanyarray(image.dataobj), affine
+
+
+def _refuse_two_places(image: nib.Nifti1Image, path: Path) -> None:
+    """Raises ImageReadError when sform and qform put a corner of the volume at two places.
+
+    A qform cannot hold the shear of a tilted gantry. Where the sform has one, only the first slice is compared, and to
+    which side the others lie.
+    """
+    if int(image.header["sform_code"]) == 0 or int(image.header["qform_code"]) == 0:
+        return
+    sform, qform = image.get_sform(), image.get_qform()
+    last = [size - 1 for size in (*image.shape[:3], 1, 1, 1)[:3]]
+    axes = sform[:3, :3] / np.linalg.norm(sform[:3, :3], axis=0)
+    is_sheared = bool(np.abs(axes.T @ axes - np.eye(3)).max() > _LEAST_SHEAR)
+    corners = np.array([(*corner, 1) for corner in itertools.product(*[(0, end) for end in last])], dtype=float)
+    if is_sheared:
+        corners[:, 2] = 0
+    apart_mm = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max()) * _mm_per_unit(image, path)
+    turned = float(sform[:3, 2] @ qform[:3, 2]) <= 0
+    if not (apart_mm <= _MOST_APART_MM) or turned:
+        raise ImageReadError(
+            path,
+            f"its sform and its qform put the volume at two places, {apart_mm:.1f} mm apart"
+            + (", and its slices in opposite order" if turned else ""),
+            "Find out which one is right, and set both to it with nibabel's image.set_sform and image.set_qform.",
+        )
 
 
 def _mm_per_unit(image: nib.Nifti1Image, path: Path) -> float:

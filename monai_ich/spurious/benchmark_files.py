@@ -67,7 +67,7 @@ def page(benchmark: Benchmark, results: Sequence[ConditionResult], maps: pd.Data
     ]
     return render(
         Path(__file__).with_name("benchmark_page.md.jinja"),
-        name=benchmark.path.stem.replace("_", " "),
+        name=benchmark.path.name,
         description=benchmark.description,
         nuisances=nuisances,
         reference=benchmark.reference,

@@ -125,6 +125,44 @@ def test_nifti_in_other_units_than_millimetres(tmp_path: Path, unit: str, factor
         np.testing.assert_allclose(np.asarray(itk.spacing(lps)), [0.5, 0.5, 6.0], rtol=1e-5)
 
 
+def _with_forms(path: Path, sform: np.ndarray, qform: np.ndarray) -> Path:
+    image = nib.Nifti1Image(np.full((40, 50, 9), 40, np.int16), sform)
+    image.set_sform(sform, code=1)
+    image.set_qform(qform, code=1)
+    nib.save(image, path)
+    return path
+
+
+def test_nifti_whose_two_affines_agree(tmp_path: Path) -> None:
+    upright = np.diag([-0.5, -0.5, 6.0, 1.0])
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]]
+    tilted = upright.copy()
+    tilted[1, 2] = 2.0  # what a gantry of 18 degrees does; a qform has no place for it
+    for number, (sform, qform) in enumerate([(upright, upright), (turn @ upright, turn @ upright), (tilted, upright)]):
+        stack = read_slices(_with_forms(tmp_path / f"{number}.nii", sform, qform))
+        np.testing.assert_allclose(stack.source_affine_ras_mm, sform, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (np.diag([-1.0, 1, 1, 1]), "39.0 mm apart"),  # left and right exchanged: twice 39 steps of half a millimetre
+        (np.array([[1.0, 0, 0, 1.1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), "1.1 mm apart"),
+        (np.diag([1.0, 1, 0.5, 1]), "24.0 mm apart"),
+        (np.diag([1.0, 1, -1, 1]), "in opposite order"),
+    ],
+)
+def test_nifti_whose_two_affines_differ(tmp_path: Path, change: np.ndarray, told: str) -> None:
+    affine = np.diag([-0.5, -0.5, 6.0, 1.0])
+    with pytest.raises(ImageReadError) as caught:
+        read_slices(_with_forms(tmp_path / "v.nii", affine, change @ affine))
+    assert told in str(caught.value)
+    nearly = np.eye(4)
+    nearly[0, 3] = 0.9
+    assert read_slices(_with_forms(tmp_path / "n.nii", affine, nearly @ affine)).pixels.shape == (9, 50, 40)
+
+
 def test_nifti_in_a_unit_that_does_not_exist(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.full((4, 5, 3), 40, np.int16), np.diag([1.0, 1, 6, 1]))
     image.header["xyzt_units"] = 5
