@@ -22,6 +22,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from monai_ich.data.manifest_checks import INVISIBLE
 from monai_ich.importers.pseudonyms import Pseudonyms
+from monai_ich.importers.spreadsheet_cells import workbook_faults
 from monai_ich.utils.errors import FaultList, ManifestError
 from monai_ich.utils.keys import LABEL_NAMES, is_label, labels_among
 
@@ -37,6 +38,7 @@ _KEY_COLUMNS: dict[str, Level] = {
 }
 _CELLS = {"": np.nan, "nan": np.nan, "0": 0.0, "no": 0.0, "false": 0.0, "1": 1.0, "yes": 1.0, "true": 1.0}
 _FIRST_ROW = 2
+WORKBOOKS = (".xlsx", ".xlsm")
 
 # What pandas raises on a file that is no CSV of the columns and types asked for, and openpyxl on a damaged workbook.
 CSV_ERRORS = (OSError, ValueError, TypeError, OverflowError, csv.Error, pd.errors.ParserError, pd.errors.ParserWarning)
@@ -72,8 +74,9 @@ def read_labels(path: Path, pseudonyms: Pseudonyms, columns: Mapping[str, str] |
         columns: marker or `label_<name>` -> the table's own column, for columns that are called otherwise.
 
     Raises:
-        ManifestError: with all faults: no key column or several, no label, cells that are no label, rows of one name
-            that contradict each other. Faults name rows, never what stands in the key column.
+        ManifestError: with all faults: no key column or several, no label, cells that are no label, cells of a workbook
+            that only look filled (`workbook_faults`), rows of one name that contradict each other. Faults name rows,
+            never what stands in the key column.
     """
     table = _read_table(path)
     faults = FaultList(f"the labels {path.name} cannot be used:")
@@ -86,6 +89,9 @@ def read_labels(path: Path, pseudonyms: Pseudonyms, columns: Mapping[str, str] |
         index=table.index,
     )
     hospital = _hospital_cells(table["hospital"], faults) if "hospital" in table else None
+    if path.suffix.lower() in WORKBOOKS:
+        with _damage_refused(path):
+            workbook_faults(path, {key_column, "hospital", *sources.values()}, faults)
     faults.raise_if_any(ManifestError)
     keys = table[key_column].str.strip()
     given = keys != ""
@@ -137,12 +143,24 @@ def even_rows() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _damage_refused(path: Path) -> Iterator[None]:
+    """Turns what pandas and openpyxl raise on a damaged file into ManifestError."""
+    try:
+        yield
+    except (*CSV_ERRORS, *_BOOK_ERRORS) as error:
+        raise ManifestError(
+            f"{path.name} cannot be read as a table ({type(error).__name__}); expected CSV in UTF-8 with a header row "
+            "and no row longer than it, or .xlsx. Save it again as 'CSV UTF-8' or as an Excel workbook."
+        ) from None  # the cause quotes cells
+
+
 def _read_table(path: Path) -> pd.DataFrame:
     """All cells as text, indexed by row number in a spreadsheet."""
     if not path.is_file():
         raise ManifestError(f"{path}: no such table of labels; correct the path")
-    try:
-        if path.suffix.lower() in (".xlsx", ".xlsm"):
+    with _damage_refused(path):
+        if path.suffix.lower() in WORKBOOKS:
             table = pd.read_excel(path, dtype=str, keep_default_na=False)
         else:
             text = path.read_bytes().decode("utf-8-sig")
@@ -150,11 +168,6 @@ def _read_table(path: Path) -> pd.DataFrame:
             options: dict[str, Any] = {"sep": dialect.delimiter, "dtype": str, "keep_default_na": False}
             with even_rows():
                 table = pd.read_csv(io.StringIO(text), index_col=False, **options)
-    except (*CSV_ERRORS, *_BOOK_ERRORS) as error:
-        raise ManifestError(
-            f"{path.name} cannot be read as a table ({type(error).__name__}); expected CSV in UTF-8 with a header row "
-            "and no row longer than it, or .xlsx. Save it again as 'CSV UTF-8' or as an Excel workbook."
-        ) from None  # the cause quotes cells
     table.columns = pd.Index([str(name).strip() for name in table.columns])
     if table.columns.has_duplicates:
         raise ManifestError(f"{path.name}: two columns have the same name; rename or remove one.")

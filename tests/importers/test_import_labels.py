@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pydicom
 import pytest
@@ -109,6 +111,58 @@ def test_unfit_tables(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ManifestError) as caught:
         read_labels(path, NAMES)
     assert message in str(caught.value)
+
+
+def _workbook(path: Path, change: Callable[[openpyxl.Workbook], None] = lambda book: None) -> Path:
+    book = openpyxl.Workbook()
+    for row in (["PatientID", "volume", "hypodensity"], ["a", 3, 1], ["b", 1, 0], ["c", 2, ""]):
+        book.active.append(row)
+    change(book)
+    book.save(path)
+    return path
+
+
+def _set(**cells: object) -> Callable[[openpyxl.Workbook], None]:
+    def change(book: openpyxl.Workbook) -> None:
+        for name, value in cells.items():
+            book.active[name] = value
+
+    return change
+
+
+def _hide(book: openpyxl.Workbook) -> None:
+    book.create_sheet("Labels 2")
+    book.worksheets[0].sheet_state = "hidden"
+    book.active = 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_set(C2="=IF(B2>2,1,0)", C3="=IF(B3>2,1,0)"), "cells C2, C3 hold a formula without a stored result"),
+        (_set(A3='="b"'), "cells A3 hold a formula"),
+        (_set(C2="#DIV/0!", A4="#N/A"), "cells A4, C2 hold an error"),
+        (lambda book: book.active.merge_cells("A2:A3"), "cells A2:A3 are merged"),
+        (_hide, "its first sheet is hidden; make it visible, or move the sheet 'Labels 2' before it"),
+    ],
+)
+def test_cells_that_only_look_filled_are_named(
+    tmp_path: Path, change: Callable[[openpyxl.Workbook], None], told: str
+) -> None:
+    with pytest.raises(ManifestError) as caught:
+        read_labels(_workbook(tmp_path / "labels.xlsx", change), NAMES)
+    assert told in str(caught.value)
+
+
+def test_cells_that_nobody_uses_may_hold_anything(tmp_path: Path) -> None:
+    def change(book: openpyxl.Workbook) -> None:
+        _set(B2="=1+1", B3="#REF!")(book)
+        book.active.merge_cells("B4:B5")
+        book.active.merge_cells("D1:E1")
+        book.create_sheet("notes").sheet_state = "hidden"
+
+    labels = read_labels(_workbook(tmp_path / "labels.xlsx", change), NAMES)
+    np.testing.assert_array_equal(labels.cells["hypodensity"], [1, 0, np.nan])
 
 
 def test_files_that_are_no_table(tmp_path: Path) -> None:
