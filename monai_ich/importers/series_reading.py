@@ -19,7 +19,7 @@ from monai_ich.importers.series_attributes import attributes_of_series
 from monai_ich.importers.series_item import SeriesItem, refuse_file, refuse_series
 from monai_ich.importers.series_masks import masks_of_series, write_masks
 from monai_ich.importers.series_slices import Slice, read_slice_file, series_order
-from monai_ich.reading.acquisition import contrast_of, lossy_of
+from monai_ich.reading.acquisition_notes import contrast_of, lossy_of
 from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.files import replaced
 

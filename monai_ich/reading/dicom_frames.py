@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import pixel_array
 
-from monai_ich.reading.acquisition import acquisition_notes
+from monai_ich.reading.acquisition_notes import acquisition_notes
 from monai_ich.reading.codestream import refuse_other_size
 from monai_ich.reading.decoders import choose_decoder
 from monai_ich.reading.deflated import refuse_inflation

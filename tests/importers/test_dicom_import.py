@@ -31,7 +31,7 @@ from support import strict_json
 from monai_ich.importers import import_dicom
 from monai_ich.importers.redaction import Identity
 from monai_ich.importers.series_attributes import attributes_of_series
-from monai_ich.reading.acquisition import contrast_of, lossy_of
+from monai_ich.reading.acquisition_notes import contrast_of, lossy_of
 from monai_ich.transforms import LoadSlicesd
 
 # hospital 1: straight; 2: tilted gantry, mask rows flipped; 3: padding; 4: from head to foot; 6: tilted, 12-bit
