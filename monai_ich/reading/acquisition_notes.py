@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
@@ -26,23 +28,57 @@ def lossy_of(dataset: Dataset) -> str:
 
 
 def lossy_ratio(dataset: Dataset) -> float:
-    """Lossy Image Compression Ratio (0028,2112), of several steps their product; NaN where it is not stated."""
-    stated = dataset.get("LossyImageCompressionRatio")
-    if stated in (None, ""):
+    """Lossy Image Compression Ratio (0028,2112), of several steps their product; NaN where it is not stated as numbers.
+
+    >>> dataset = Dataset()
+    >>> dataset.LossyImageCompressionRatio = ["10", "4"]
+    >>> lossy_ratio(dataset)
+    40.0
+    """
+    try:
+        stated = dataset.get("LossyImageCompressionRatio")
+        return math.prod(map(float, stated if isinstance(stated, MultiValue) else [stated]))
+    except (TypeError, ValueError):  # missing, empty, or text such as "10:1"; no slice is lost for a remark
         return math.nan
-    return math.prod(map(float, stated)) if isinstance(stated, MultiValue) else float(stated)
 
 
-def acquisition_notes(dataset: Dataset) -> tuple[str, ...]:
-    """What a reader of the result has to know, in words: lossy compression, a derived image, a contrast agent."""
+@dataclass(frozen=True)
+class Acquisition:
+    """How a slice was made, as far as its values suffer from it.
+
+    Attributes:
+        lossy: its pixels were compressed with loss.
+        ratio: of that compression, NaN where it is not stated.
+        derived: it was computed from other images.
+        contrast: a contrast agent was given.
+    """
+
+    lossy: bool = False
+    ratio: float = math.nan
+    derived: bool = False
+    contrast: bool = False
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Acquisition:
+        """What the header says."""
+        image_type = [str(part).upper() for part in dataset.get("ImageType") or ()]
+        return cls(
+            lossy_of(dataset) == "yes",
+            lossy_ratio(dataset),
+            "DERIVED" in image_type[:1],
+            contrast_of(dataset) == "yes",
+        )
+
+
+def acquisition_notes(slices: Collection[Acquisition]) -> tuple[str, ...]:
+    """What a reader of the result has to know of a series, in words; of several ratios the highest."""
     notes = []
-    if lossy_of(dataset) == "yes":
-        ratio = lossy_ratio(dataset)
-        by = "" if math.isnan(ratio) else f" at {ratio:g}:1"
+    if any(one.lossy for one in slices):
+        known = [one.ratio for one in slices if one.lossy and not math.isnan(one.ratio)]
+        by = f" at {max(known):g}:1" if known else ""
         notes.append(f"pixels were compressed with loss{by}: fine differences of density may be gone")
-    image_type = [str(part).upper() for part in dataset.get("ImageType") or ()]
-    if "DERIVED" in image_type[:1]:
+    if any(one.derived for one in slices):
         notes.append("the image is derived, such as a reformat or a projection, and was not acquired so")
-    if contrast_of(dataset) == "yes":
+    if any(one.contrast for one in slices):
         notes.append("a contrast agent was given: vessels may look like blood")
     return tuple(notes)

@@ -26,7 +26,7 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
 
 
 def refuse_other_size(dataset: Dataset, path: Path, count: int) -> None:
-    """Raises ImageReadError when a compressed frame is not of the rows and columns that the header gives.
+    """Raises ImageReadError when a compressed frame has not the rows, columns and samples that the header gives.
 
     Args:
         dataset: with its pixel data.
@@ -37,35 +37,40 @@ def refuse_other_size(dataset: Dataset, path: Path, count: int) -> None:
     if "PixelData" not in dataset or syntax not in (*_JPEG_2000, *_JPEG):
         return
     size_of = _size_of_jpeg_2000 if syntax in _JPEG_2000 else _size_of_jpeg
-    expected = (int(dataset.Rows), int(dataset.Columns))
+    expected = (int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel", 1)))
     for number, frame in enumerate(generate_frames(dataset.PixelData, number_of_frames=count)):
         found = size_of(frame)
         if found != expected:
-            told = "gives no size of its own" if found is None else f"has {found[0]} rows x {found[1]} columns"
+            told = "no size of its own" if found is None else _words(found)
             raise ImageReadError(
                 path,
-                f"its compressed frame {number} {told}, but the header says {expected[0]} x {expected[1]}",
+                f"its compressed frame {number} has {told}, but the header says {_words(expected)}",
                 "Copy the file again from its source, or export it as Explicit VR Little Endian (uncompressed).",
             )
 
 
-def _size_of_jpeg_2000(frame: bytes) -> tuple[int, int] | None:
-    """Rows and columns of the image area; None where no codestream begins."""
+def _words(size: tuple[int, int, int]) -> str:
+    return f"{size[0]} rows x {size[1]} columns, {size[2]} sample(s) a pixel"
+
+
+def _size_of_jpeg_2000(frame: bytes) -> tuple[int, int, int] | None:
+    """Rows, columns and samples of the image area; None where no codestream begins."""
     start = frame.find(_START_AND_SIZE, 0, _MOST_BEFORE)
-    if start < 0 or len(frame) < start + 24:
+    if start < 0 or len(frame) < start + 42:
         return None
     right, bottom, left, top = struct.unpack_from(">IIII", frame, start + 8)
-    return bottom - top, right - left
+    (samples,) = struct.unpack_from(">H", frame, start + 40)
+    return bottom - top, right - left, samples
 
 
-def _size_of_jpeg(frame: bytes) -> tuple[int, int] | None:
-    """Rows and columns of the first frame header; None where there is none."""
+def _size_of_jpeg(frame: bytes) -> tuple[int, int, int] | None:
+    """Rows, columns and samples of the first frame header; None where there is none."""
     for marker, place in _segments(frame):
         if marker in _FRAME_MARKERS:
-            if len(frame) < place + 7:
+            if len(frame) < place + 8:
                 return None
-            rows, columns = struct.unpack_from(">HH", frame, place + 3)
-            return rows, columns
+            rows, columns, samples = struct.unpack_from(">HHB", frame, place + 3)
+            return rows, columns, samples
     return None
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import pixel_array
 
-from monai_ich.reading.acquisition_notes import acquisition_notes
+from monai_ich.reading.acquisition_notes import Acquisition
 from monai_ich.reading.codestream import refuse_other_size
 from monai_ich.reading.decoders import choose_decoder
 from monai_ich.reading.deflated import refuse_inflation
@@ -40,6 +41,7 @@ DECODE_ERRORS = (
     TypeError,
     RuntimeError,
     struct.error,
+    zlib.error,
     BytesLengthException,
 )
 _RESCALE_TYPES = ("", "HU", "HU_MOD", "US")
@@ -64,7 +66,7 @@ class Frame:
         spacing_mm_rc: distance between rows and between columns, Pixel Spacing (0028,0030).
         thickness_mm: Slice Thickness (0018,0050), 1 when it is not given.
         slope, intercept: Rescale (0028,1053), (0028,1052); 1 and 0 for a mask.
-        notes: see `acquisition_notes`; none for a mask.
+        acquisition: how the slice was made.
     """
 
     path: Path
@@ -77,7 +79,7 @@ class Frame:
     thickness_mm: float
     slope: float
     intercept: float
-    notes: tuple[str, ...] = ()
+    acquisition: Acquisition
 
     @property
     def normal(self) -> np.ndarray:
@@ -199,10 +201,11 @@ def describe_frames(dataset: Dataset, path: Path, kind: str) -> list[Frame]:
                 "Copy the file again from its source.",
             )
         refuse_too_many_voxels((count, rows, columns), path)
-        return [_describe_frame(dataset, path, number, kind) for number in range(count)]
+        acquisition = Acquisition.of(dataset) if kind == "image" else Acquisition()
+        return [_describe_frame(dataset, path, number, kind, acquisition) for number in range(count)]
 
 
-def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str) -> Frame:
+def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str, acquisition: Acquisition) -> Frame:
     def required(keyword: str, why: str, remedy: str) -> object:
         value = find_attribute(dataset, number, keyword)
         if value is None:
@@ -251,7 +254,7 @@ def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str) -> Fra
         thickness_mm=thickness_mm,
         slope=slope,
         intercept=intercept,
-        notes=acquisition_notes(dataset) if kind == "image" else (),
+        acquisition=acquisition,
     )
 
 

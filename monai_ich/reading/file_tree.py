@@ -21,23 +21,31 @@ def walk_files(root: Path, skip: Collection[Path] = ()) -> Iterator[tuple[Path, 
     """Yields each folder at or below `root` with its files, both in the order of their names.
 
     Links to folders are followed; a folder that several paths lead to is read once, by the first of them. A link to
-    nothing counts as a file: somebody believes that it is one.
+    nothing counts as a file: somebody believes that it is one. So does a folder that cannot be opened: whoever opens it
+    as a file gets the reason.
 
     Args:
         root: a folder.
-        skip: folders that are left out.
+        skip: folders that are left out, whatever path leads to them.
     """
-    seen: set[tuple[int, int]] = set()
-    for here, folders, names in os.walk(root, followlinks=True):
+    seen = {_identity(folder) for folder in skip if folder.exists()}
+    closed: list[Path] = []
+    for here, folders, names in os.walk(root, followlinks=True, onerror=lambda e: closed.append(Path(e.filename))):
         folder = Path(here)
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in seen:
+        if _identity(folder) in seen:
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not is_litter(name) and folder / name not in skip)
+        seen.add(_identity(folder))
+        folders[:] = sorted(name for name in folders if not is_litter(name))
         paths = (folder / name for name in sorted(names) if not is_litter(name))
         yield folder, [path for path in paths if path.is_file() or (path.is_symlink() and not path.exists())]
+    for folder in closed:
+        yield folder.parent, [folder]
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def files_below(root: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from pydicom.dataset import Dataset
 
+from monai_ich.reading.acquisition_notes import acquisition_notes
 from monai_ich.reading.dicom_frames import (
     LOWEST_HU,
     Frame,
@@ -90,7 +91,7 @@ def stack_frames(frames: Sequence[Frame], numbers: Sequence[int], values: np.nda
         reorientation=reorientation,
         source_shape=(first.shape_rc[1], first.shape_rc[0], len(frames)),
         source_affine_ras_mm=affine,
-        notes=(*notes, *dict.fromkeys(note for frame in frames for note in frame.notes)),
+        notes=(*notes, *acquisition_notes([frame.acquisition for frame in frames])),
     )
 
 

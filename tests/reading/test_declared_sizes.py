@@ -52,11 +52,12 @@ def test_there_are_files_of_every_kind() -> None:
     assert any("JPEG Baseline" in name for name in names)
 
 
-def _in_siz(rows: int, columns: int) -> Callable[[bytearray], None]:
+def _in_siz(rows: int, columns: int, samples: int = 1) -> Callable[[bytearray], None]:
     def change(frame: bytearray) -> None:
         place = frame.find(b"\xff\x4f\xff\x51") + 8
         struct.pack_into(">IIII", frame, place, columns, rows, 0, 0)
         struct.pack_into(">IIII", frame, place + 16, columns, rows, 0, 0)  # the tile's, too
+        struct.pack_into(">H", frame, place + 32, samples)
 
     return change
 
@@ -68,6 +69,10 @@ def _in_frame_header(marker: int, rows: int, columns: int) -> Callable[[bytearra
     return change
 
 
+def _with_samples(frame: bytearray) -> None:
+    frame[frame.find(b"\xff\xc3") + 9] = 255
+
+
 def _cut_before_the_size(frame: bytearray) -> None:
     del frame[2:]
 
@@ -75,12 +80,18 @@ def _cut_before_the_size(frame: bytearray) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "told"),
     [
-        ("693_J2KR.dcm", _in_siz(60000, 60000), "has 60000 rows x 60000 columns, but the header says 512 x 512"),
+        (
+            "693_J2KR.dcm",
+            _in_siz(60000, 60000),
+            "has 60000 rows x 60000 columns, 1 sample(s) a pixel, but the header says 512 rows",
+        ),
+        ("693_J2KR.dcm", _in_siz(512, 512, samples=16384), "has 512 rows x 512 columns, 16384 sample(s)"),
         ("693_J2KR.dcm", _in_siz(512, 513), "has 512 rows x 513 columns"),
-        ("693_J2KR.dcm", _cut_before_the_size, "gives no size of its own"),
+        ("693_J2KR.dcm", _cut_before_the_size, "has no size of its own"),
         ("MR_small_jpeg_ls_lossless.dcm", _in_frame_header(0xF7, 65535, 65535), "has 65535 rows x 65535 columns"),
         ("JPEG-LL.dcm", _in_frame_header(0xC3, 65535, 256), "has 65535 rows x 256 columns"),
-        ("JPEG-LL.dcm", _cut_before_the_size, "gives no size of its own"),
+        ("JPEG-LL.dcm", _with_samples, " columns, 255 sample(s)"),
+        ("JPEG-LL.dcm", _cut_before_the_size, "has no size of its own"),
     ],
 )
 def test_a_picture_of_another_size_is_refused_before_it_is_decoded(
@@ -120,6 +131,25 @@ def _deflated(path: Path, zeros: int) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda meta: meta[:8] + struct.pack("<I", 9) + meta[12:],
+        lambda meta: meta[:8] + b"\xff" * 4 + meta[12:],
+        lambda meta: meta[12:],
+        lambda meta: b"\x02\x00\x16\x00AE" + struct.pack("<H", 2000) + bytes(2000) + meta,
+        lambda meta: b"\x02\x00\x02\x01OB\0\0" + struct.pack("<I", 70000) + bytes(70000) + meta,
+    ],
+    ids=["wrong group length", "length beyond the end", "none", "a long element first", "a very long one first"],
+)
+def test_wherever_the_deflated_part_begins(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    content = _deflated(tmp_path / "bomb.dcm", 70 << 20).read_bytes()
+    begin = 144 + struct.unpack_from("<I", content, 140)[0]
+    (tmp_path / "bomb.dcm").write_bytes(content[:132] + change(content[132:begin]) + content[begin:])
+    with pytest.raises(ImageReadError, match="unpacks to more than"):
+        read_slices(tmp_path / "bomb.dcm")
+
+
 def test_a_small_file_that_unpacks_to_very_much_is_refused(tmp_path: Path) -> None:
     path = _deflated(tmp_path / "bomb.dcm", 128 << 20)
     tracemalloc.start()
@@ -127,6 +157,21 @@ def test_a_small_file_that_unpacks_to_very_much_is_refused(tmp_path: Path) -> No
         read_slices(path)
     assert tracemalloc.get_traced_memory()[1] < 16 << 20
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:2000] + b"\xff" * 10 + content[2010:],
+        lambda content: content[:3000],
+    ],
+    ids=["bytes", "cut"],
+)
+def test_a_damaged_deflated_file_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = _deflated(tmp_path / "file.dcm", 0)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ImageReadError):
+        read_slices(path)
 
 
 def test_a_deflated_slice_that_packs_well_is_read(tmp_path: Path) -> None:

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
+
 from monai_ich.reading.file_tree import files_below, files_in, walk_files
+from monai_ich.reading.series import starts_like_dicom
+from monai_ich.utils.errors import ImageReadError
 
 
 def _names(root: Path) -> list[str]:
@@ -47,9 +52,29 @@ def test_what_archives_and_systems_leave_is_passed_over(tmp_path: Path) -> None:
     assert [path.name for path in files_in(tmp_path, "*1.dcm")] == ["1.dcm"]
 
 
+def test_a_folder_that_cannot_be_opened_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a/1", "closed/2", "z/3"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # whoever runs the tests may be allowed to open everything
+    assert _names(tmp_path) == ["a/1", "closed", "z/3"]
+    with pytest.raises(ImageReadError, match=r"closed: cannot be opened"):
+        starts_like_dicom(tmp_path / "closed")
+
+
 def test_folders_that_are_skipped(tmp_path: Path) -> None:
     for name in ("a/1", "out/2"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("")
+    walked = {folder.name: [path.name for path in paths] for folder, paths in walk_files(tmp_path, [tmp_path / "out"])}
+    assert walked == {tmp_path.name: [], "a": ["1"]}
+    (tmp_path / "again").symlink_to(tmp_path / "out")
     walked = {folder.name: [path.name for path in paths] for folder, paths in walk_files(tmp_path, [tmp_path / "out"])}
     assert walked == {tmp_path.name: [], "a": ["1"]}

@@ -13,7 +13,9 @@ import pydicom
 import pytest
 from monai.data import ITKReader
 from pydicom.data import get_testdata_file
+from pydicom.dataelem import DataElement
 from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ImplicitVRLittleEndian
 
 from monai_ich.reading import read_series
 from monai_ich.utils.errors import ImageReadError
@@ -195,3 +197,18 @@ def test_what_makes_values_less_than_plain_hu_is_noted(
     assert "contrast agent" in notes[2]
     assert not any("X 300" in note for note in notes), "what was given is nobody's business"
     assert len(notes) == 3
+
+
+def test_ratios_of_slices_make_one_note_and_a_strange_one_loses_no_slice(
+    tmp_path: Path, ct_object: SimpleNamespace, write_series: Callable[..., list[Path]]
+) -> None:
+    paths = write_series(tmp_path / "ct", ct_object.hu)
+    for ratio, path in zip(("9.5", "10.25", "12:1 or so", ""), paths, strict=True):
+        data = pydicom.dcmread(path)
+        data.LossyImageCompression = "01"
+        data.add(DataElement(0x00282112, "LO", ratio))  # read as DS, since an implicit file does not say
+        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        data.save_as(path, implicit_vr=True, little_endian=True)
+    stack = read_series(tmp_path / "ct")
+    np.testing.assert_array_equal(stack.pixels, ct_object.hu)
+    assert stack.notes == ("pixels were compressed with loss at 10.25:1: fine differences of density may be gone",)
