@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from monai.bundle import ConfigParser
 from monai.bundle import run as run_bundle
@@ -28,6 +29,14 @@ def bundle_part(name: str, **settings: Any) -> Compose:
     parser = ConfigParser(ConfigParser.load_config_file(TRAIN_JSON))
     parser.update(settings)
     return parser.get_parsed_content(name)
+
+
+def head_slice(side: int, brain_hu: float = 35.0) -> np.ndarray:
+    """(side, side) float32 HU of a simple head: air, skin, skull, brain."""
+    rows, columns = np.mgrid[0:side, 0:side] - (side - 1) / 2
+    radius = np.hypot(rows / (0.42 * side), columns / (0.34 * side))
+    bounds = [radius < 0.86, radius < 0.95, radius < 1.0]
+    return np.select(bounds, [brain_hu, 1000.0, 10.0], -1000.0).astype(np.float32)
 
 
 # What the DICOM headers of the tests' phantom say of its patient; nothing that the program writes may hold it.

@@ -20,6 +20,11 @@ _OUTPUT = Annotated[
     ),
 ]
 _WORKERS = Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a core")]
+_OFFSET = Annotated[
+    float | None,
+    typer.Option(help="Add this to the images' values to make HU: -1024 for HU + 1024.", show_default="0"),
+]
+_ANY_VALUES = Annotated[bool, typer.Option("--any-values", help="Take values that do not look like HU.")]
 _KEY = Annotated[
     Path | None,
     typer.Option(help="File with the key of the pseudonyms; made where there is none.", show_default=_OWN_KEY),
@@ -49,6 +54,8 @@ def import_dicom(
     allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Take unevenly spaced series.")] = False,
     allow_derived: Annotated[bool, typer.Option("--allow-derived", help="Take derived images.")] = False,
     allow_burnt_in: Annotated[bool, typer.Option("--allow-burnt-in", help="Take images with burnt-in text.")] = False,
+    offset: _OFFSET = None,
+    any_values: _ANY_VALUES = False,
     name: Annotated[str, typer.Option(help="Name of the data, for the card.", show_default="the manifest's name")] = "",
     licence: Annotated[str, typer.Option(help="Terms of the data, for the card.")] = "not stated",
     key_file: _KEY = None,
@@ -57,7 +64,7 @@ def import_dicom(
     """Import DICOM series of one or several hospitals, with labels and masks."""
     from monai_ich.importers import Card, DicomRequest, ScanOptions, default_key_file
     from monai_ich.importers import import_dicom as run_import
-    from monai_ich.importers.import_command import parse_columns, report_import
+    from monai_ich.importers.import_command import image_values, parse_columns, report_import
 
     request = DicomRequest(
         source=source,
@@ -75,6 +82,7 @@ def import_dicom(
         scan=ScanOptions(allow_derived=allow_derived, allow_burnt_in=allow_burnt_in, description=series_description),
         segment=segment,
         allow_gaps=allow_gaps,
+        image_values=image_values(offset, any_values),
         workers=workers,
     )
     report_import(run_import(request))
@@ -82,10 +90,17 @@ def import_dicom(
 
 def _add_public_set(name: str, about: str) -> None:
     @cli.command(name, help=about)
-    def import_set(source: _SOURCE, manifest: _MANIFEST, output: _OUTPUT = None, workers: _WORKERS = None) -> None:
-        from monai_ich.importers.import_command import import_public_set
+    def import_set(
+        source: _SOURCE,
+        manifest: _MANIFEST,
+        output: _OUTPUT = None,
+        offset: _OFFSET = None,
+        any_values: _ANY_VALUES = False,
+        workers: _WORKERS = None,
+    ) -> None:
+        from monai_ich.importers.import_command import image_values, import_public_set
 
-        import_public_set(name, source, manifest, output, workers)
+        import_public_set(name, source, manifest, output, workers, image_values(offset, any_values))
 
 
 _add_public_set("physionet", "Import PhysioNet CT-ICH: release 1.3.1, or the older one of JPEG files.")
@@ -100,12 +115,14 @@ def import_cq500(
     manifest: _MANIFEST,
     output: _OUTPUT = None,
     slices: Annotated[str, typer.Option(help="Which of several plain series: thick or thin.")] = "thick",
+    offset: _OFFSET = None,
+    any_values: _ANY_VALUES = False,
     workers: _WORKERS = None,
 ) -> None:
     """Import CQ500: one plain series a case, and the majority of three readers."""
-    from monai_ich.importers.import_command import import_public_set
+    from monai_ich.importers.import_command import image_values, import_public_set
 
-    import_public_set("cq500", source, manifest, output, workers, slices=slices)
+    import_public_set("cq500", source, manifest, output, workers, image_values(offset, any_values), slices=slices)
 
 
 @cli.command("locate")

@@ -11,8 +11,19 @@ import numpy as np
 import pandas as pd
 
 from monai_ich.data.manifest_labels import nowhere_known
+from monai_ich.reading.hounsfield import ValueRule
 from monai_ich.utils.errors import FaultList, did_you_mean, shown
-from monai_ich.utils.keys import MARKERS, PAIR_ID, Split, is_attribute, is_label, labels_among, unknown_label
+from monai_ich.utils.keys import (
+    IMAGE_VALUES,
+    MARKERS,
+    MASK_LABELS,
+    PAIR_ID,
+    Split,
+    is_attribute,
+    is_label,
+    labels_among,
+    unknown_label,
+)
 
 TEXT_COLUMNS = ("key", "image", "mask", "patient_id", "study_id", "hospital", "split")
 REQUIRED_COLUMNS = ("key", "image", "patient_id", "study_id", "hospital")
@@ -68,7 +79,7 @@ def check_columns(columns: Sequence[str], faults: FaultList) -> None:
 
 def is_text(name: str) -> bool:
     """Whether a manifest's column holds text."""
-    return name in TEXT_COLUMNS or name == PAIR_ID or is_attribute(name)
+    return name in (*TEXT_COLUMNS, PAIR_ID, IMAGE_VALUES, MASK_LABELS) or is_attribute(name)
 
 
 def _is_known(name: str) -> bool:
@@ -90,6 +101,7 @@ def check_cells(frame: pd.DataFrame, faults: FaultList) -> None:
     _check_paths(frame, faults)
     _check_splits(frame, faults)
     _check_pairs(frame, faults)
+    _check_reading(frame, faults)
 
 
 def _empty(name: str) -> Callable[[int], str]:
@@ -155,6 +167,30 @@ def _check_pairs(frame: pd.DataFrame, faults: FaultList) -> None:
             _unlike(name, ids),
             "the two slices of a pair show one head and differ in one attribute alone",
         )
+
+
+def _check_reading(frame: pd.DataFrame, faults: FaultList) -> None:
+    """How a slice's files are to be read: `image_values` and `mask_labels`."""
+    if IMAGE_VALUES in frame:
+        cells = frame[IMAGE_VALUES]
+        expected = "a number to be added to make HU, 'any' for values that are taken as they are, or empty for HU"
+        add_row_faults(faults, ~cells.map(_is_value_rule), _expected(IMAGE_VALUES, cells, expected))
+    if MASK_LABELS in frame:
+        cells = frame[MASK_LABELS]
+        expected = "the numbers that mean haemorrhage in the mask, as '1 4', or empty"
+        add_row_faults(
+            faults,
+            ~cells.str.fullmatch(r"(?:[1-9]\d{0,8}(?: [1-9]\d{0,8})*)?"),
+            _expected(MASK_LABELS, cells, expected),
+        )
+
+
+def _is_value_rule(text: str) -> bool:
+    try:
+        ValueRule.parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _unlike(name: str, ids: pd.Series) -> Callable[[int], str]:

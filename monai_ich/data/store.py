@@ -16,7 +16,7 @@ from monai.data import get_track_meta, set_track_meta
 from monai_ich.data.caching import ArrayCache, digest, file_identity, fingerprint
 from monai_ich.utils.console import progress_bar
 from monai_ich.utils.errors import CacheError, ConfigurationError, FaultList, ImageReadError, MonaiIchError
-from monai_ich.utils.keys import Key
+from monai_ich.utils.keys import IMAGE_VALUES, MASK_LABELS, Key
 from monai_ich.utils.worker_pool import map_in_processes
 
 _TYPES: dict[str, type[np.generic]] = {Key.IMAGE: np.float32, Key.MASK: np.uint8}
@@ -58,6 +58,7 @@ class SliceStore:
         self._keys = frame[Key.KEY].astype(str).to_numpy(dtype=object)
         self._images = _references(frame, "image", "image_slice")
         self._masks = _references(frame, "mask", "mask_slice")
+        self._reading = {name: frame[name].to_numpy() for name in (IMAGE_VALUES, MASK_LABELS) if name in frame}
         self._group_of, self._place_of, self._rows_of = _group_rows(frame[Key.STUDY_ID].astype(str), self._images)
         self._names: dict[int, str] = {}
         self._fingerprint = fingerprint(preprocessing)
@@ -151,7 +152,9 @@ class SliceStore:
             item = self._item(group)
             files = sorted({reference[0] for key in (Key.IMAGE, Key.MASK) for reference in item[key] if reference})
             slices = [[(str(r[0]), r[1]) if r else None for r in item[key]] for key in (Key.IMAGE, Key.MASK)]
-            self._names[group] = digest([self._fingerprint, [file_identity(path) for path in files], slices])
+            reading = {name: item[name] for name in self._reading}
+            parts = [self._fingerprint, [file_identity(path) for path in files], slices]
+            self._names[group] = digest([*parts, reading] if reading else parts)
         return self._names[group]
 
     def _item(self, group: int) -> dict[str, list[Any]]:
@@ -163,7 +166,7 @@ class SliceStore:
                 (self.dataset_dir / paths[row], int(slices[row]) if slices[row] >= 0 else None) if paths[row] else None
                 for row in rows
             ]
-        return item
+        return item | {name: cells[rows].tolist() for name, cells in self._reading.items()}
 
     def _decode(self, group: int) -> dict[str, np.ndarray]:
         item = self._item(group)

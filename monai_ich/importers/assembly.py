@@ -16,7 +16,7 @@ from monai_ich.importers.item_records import Refusal, printable
 from monai_ich.importers.label_tables import Labels, apply_labels, unused_rows
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_file
-from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS
+from monai_ich.utils.keys import BRAIN_WINDOW_HU, IMAGE_VALUES, MARKERS, MASK_LABELS
 
 REPORT_FOLDER = "import"
 PROGRESS_FOLDER = ".import"
@@ -97,6 +97,9 @@ def finish(
     notes = [printable(note) for note in notes]
     if labels is not None and len(frame):
         frame = _with_labels(frame, labels, positives, refused, notes)
+    frame = frame.drop(
+        columns=[name for name in (IMAGE_VALUES, MASK_LABELS) if name in frame and not frame[name].any()]
+    )
     reports = output / REPORT_FOLDER
     _write_csv(reports / REFUSED_FILE, pd.DataFrame(refused, columns=list(Refusal.__dataclass_fields__)))
     _write_csv(reports / SERIES_FILE, pd.DataFrame(list(series)))

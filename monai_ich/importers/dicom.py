@@ -32,6 +32,7 @@ from monai_ich.importers.series_attributes import SERIES_ATTRIBUTES
 from monai_ich.importers.series_item import SeriesItem, SeriesOptions
 from monai_ich.importers.series_reading import RESAMPLED, read_series_item
 from monai_ich.utils.errors import ConfigurationError, FaultList
+from monai_ich.utils.keys import IMAGE_VALUES
 
 FILE_WAYS = ("refer", "link", "copy")
 
@@ -52,6 +53,7 @@ class DicomRequest:
         masks: folder of mask files; the source itself may be named.
         files: "refer", "link" or "copy", see `SeriesOptions`.
         scan, segment, allow_gaps: which files and series are taken.
+        image_values: how the values of the images are to be read, see `ValueRule`.
         workers: processes; None takes one for each available core.
     """
 
@@ -70,6 +72,7 @@ class DicomRequest:
     scan: ScanOptions = field(default_factory=ScanOptions)
     segment: str = ""
     allow_gaps: bool = False
+    image_values: str = ""
     workers: int | None = None
 
 
@@ -97,7 +100,9 @@ def import_dicom(request: DicomRequest) -> ImportResult:
     prefix = f"{source.relative_to(dataset_dir).as_posix()}/" if request.files == "refer" else None
     scan = replace(request.scan, hospital=request.hospital, hospital_level=request.hospital_level, prefix=prefix)
     redactor = Redactor(pseudonyms, source)
-    options = SeriesOptions(dataset_dir, output, request.files, request.allow_gaps, request.segment)
+    options = SeriesOptions(
+        dataset_dir, output, request.files, request.allow_gaps, request.segment, request.image_values
+    )
     return import_tree(request, redactor, scan, options, labels)
 
 
@@ -242,7 +247,7 @@ def import_series(
     output = request.output.resolve()
     records = Records(output / PROGRESS_FOLDER / "series")
     pseudonyms = items[0].redactor.pseudonyms if items else Pseudonyms(b"")
-    table, series = ImportedSlices(tuple(SERIES_ATTRIBUTES)), []
+    table, series = ImportedSlices((*SERIES_ATTRIBUTES, IMAGE_VALUES)), []
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
     for item, result in do_items(read_series_item, items, records, "reading series", request.workers):
         refused.extend(Refusal(**entry) for entry in result["refused"])
@@ -260,6 +265,7 @@ def import_series(
                     **result.get("attributes", {}),
                     "key": f"{item.series}-{number:04d}",
                     "study_id": item.study,
+                    IMAGE_VALUES: item.options.image_values,
                 }
             )
         if result["rows"]:

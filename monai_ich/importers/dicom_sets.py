@@ -217,6 +217,10 @@ def _import_set(
     redactor = Redactor(PublishedNames(), source, is_public=True)
     scan = ScanOptions(allow_derived=True, hospital=importer, names=names)
     options = SeriesOptions(
-        source, output, allow_gaps=True, instance_of=lambda dataset, path: names(dataset, path).instance
+        source,
+        output,
+        allow_gaps=True,
+        image_values=request.image_values,
+        instance_of=lambda dataset, path: names(dataset, path).instance,
     )
     return import_tree(asked, redactor, scan, options, labels, choose, importer)

@@ -18,6 +18,7 @@ from monai_ich.importers.pseudonyms import Pseudonyms, load_key
 from monai_ich.importers.redaction import locate
 from monai_ich.importers.segmentation_sets import import_bhsd, import_instance
 from monai_ich.importers.volume_items import PublicRequest
+from monai_ich.reading.hounsfield import ANY_VALUES
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ConfigurationError, FaultList
 
@@ -34,7 +35,13 @@ PUBLIC_SETS: dict[str, Callable[..., ImportResult]] = {
 
 
 def import_public_set(
-    name: str, source: Path, manifest: Path, output: Path | None, workers: int | None, **options: str
+    name: str,
+    source: Path,
+    manifest: Path,
+    output: Path | None,
+    workers: int | None,
+    image_values: str = "",
+    **options: str,
 ) -> None:
     """Imports one of `PUBLIC_SETS` and prints what came of it.
 
@@ -44,7 +51,7 @@ def import_public_set(
     faults = FaultList("the import cannot start:")
     add_place_faults(manifest, faults)
     faults.raise_if_any(ConfigurationError)
-    request = PublicRequest(source, manifest, output or Path("data") / manifest.stem, workers)
+    request = PublicRequest(source, manifest, output or Path("data") / manifest.stem, workers, image_values)
     report_import(PUBLIC_SETS[name](request, **options))
 
 
@@ -67,6 +74,17 @@ def report_import(result: ImportResult) -> None:
             table.add_row(str(count), escape(reason), escape(remedy))
         console.print(table)
     console.print("next: assign splits with a protocol, then check the manifest")
+
+
+def image_values(offset_hu: float | None, any_values: bool) -> str:
+    """The manifest's cell `image_values` for the options `--offset` and `--any-values`.
+
+    Raises:
+        ConfigurationError: both are given.
+    """
+    if offset_hu is not None and any_values:
+        raise ConfigurationError("--offset and --any-values are both given; give one")
+    return ANY_VALUES if any_values else f"{offset_hu:g}" if offset_hu else ""
 
 
 def parse_columns(pairs: Sequence[str]) -> dict[str, str]:

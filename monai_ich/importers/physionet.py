@@ -16,6 +16,7 @@ from monai_ich.importers.pictures import read_picture
 from monai_ich.importers.public_tables import REMEDY, read_public_table, whole_numbers
 from monai_ich.importers.volume_items import PublicRequest, VolumeItem, import_volumes
 from monai_ich.reading.file_tree import files_in
+from monai_ich.reading.hounsfield import ANY_VALUES
 from monai_ich.utils.errors import ConfigurationError, ImageReadError
 from monai_ich.utils.files import replaced
 from monai_ich.utils.keys import ANY_HAEMORRHAGE, HAEMORRHAGE_TYPES
@@ -107,7 +108,8 @@ def _import_jpeg(request: PublicRequest, folder: Path, table: dict[str, dict[int
         of_case = table.get(case.name, {})
         labels = {place: of_case[number - 1] for place, number in enumerate(numbers) if number - 1 in of_case}
         image, mask = (output / kind / f"{case.name}.nii.gz" for kind in ("volumes", "masks"))
-        items.append(VolumeItem(output, image, mask, case.name, {}, labels, tuple(files_in(case / "brain", "*"))))
+        pictures = tuple(files_in(case / "brain", "*"))
+        items.append(VolumeItem(output, image, mask, case.name, {}, labels, pictures, ANY_VALUES))
     notes = [
         "This release holds windowed pictures: values are HU only from -20 to 100, and JPEG has changed them.",
         "It has no geometry: orientation is taken as displayed, pixel spacing as 0.45 mm, slices as 5 mm.",

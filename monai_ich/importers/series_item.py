@@ -30,6 +30,7 @@ class SeriesOptions:
         files: "refer" names the source's own files; "link" makes hard links under pseudonyms, "copy" copies.
         allow_gaps: take series whose slices are not evenly spaced.
         segment: Segment Label of the DICOM SEGs.
+        image_values: how the values of the images are to be read, see `ValueRule`.
         instance_of: the name of a slice that labels use, from its file and header.
     """
 
@@ -38,6 +39,7 @@ class SeriesOptions:
     files: str = "refer"
     allow_gaps: bool = False
     segment: str = ""
+    image_values: str = ""
     instance_of: Callable[[Dataset, Path], str] = field(
         default=lambda dataset, _: str(dataset.get("SOPInstanceUID") or ""), repr=False
     )

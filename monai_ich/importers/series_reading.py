@@ -20,6 +20,7 @@ from monai_ich.importers.series_item import SeriesItem, refuse_file, refuse_seri
 from monai_ich.importers.series_masks import masks_of_series, write_masks
 from monai_ich.importers.series_slices import Slice, read_slice_file, series_order
 from monai_ich.reading.acquisition_notes import contrast_of, lossy_of
+from monai_ich.reading.hounsfield import ValueCheck, ValueRule
 from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.files import replaced
 
@@ -37,12 +38,15 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
         it; `refused`; `notes`.
     """
     refused: list[Refusal] = []
-    slices, first = _readable_slices(item, refused)
+    check = ValueCheck()
+    slices, first = _readable_slices(item, refused, check)
     empty: dict[str, Any] = {"rows": [], "header": {}, "notes": []}
     if not slices:
         return {**empty, "refused": [entry.as_dict() for entry in refused]}
     try:
         ordered, notes = series_order(slices, item.options.allow_gaps)
+        if ValueRule.parse(item.options.image_values).is_checked:
+            check.refuse(None)
     except ImageReadError as error:
         refused.append(refuse_series(item, error))
         return {**empty, "refused": [entry.as_dict() for entry in refused]}
@@ -70,13 +74,14 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
     }
 
 
-def _readable_slices(item: SeriesItem, refused: list[Refusal]) -> tuple[list[Slice], Dataset]:
-    """Every frame that decodes; a file that does not is refused by itself."""
+def _readable_slices(item: SeriesItem, refused: list[Refusal], check: ValueCheck) -> tuple[list[Slice], Dataset]:
+    """Every frame that decodes, its values seen by `check`; a file that does not is refused by itself."""
+    offset_hu = ValueRule.parse(item.options.image_values).offset_hu
     slices: list[Slice] = []
     first = Dataset()
     for path in item.paths:
         try:
-            dataset, frames = read_slice_file(path)
+            dataset, frames = read_slice_file(path, offset_hu, check)
         except ImageReadError as error:
             refused.append(refuse_file(item, path, error))
             continue

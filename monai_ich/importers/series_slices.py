@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from monai_ich.reading.dicom_frames import Frame, decode_frames, describe_frames, open_dicom
+from monai_ich.reading.dicom_frames import Frame, describe_frames, open_dicom
+from monai_ich.reading.hounsfield import ValueCheck
 from monai_ich.reading.series import SAME_POSITION_MM, refuse_gaps, sort_by_position
 from monai_ich.reading.slice_reading import decode_to_values, frames_affine, refuse_unless_alike, refuse_unless_axial
 
@@ -33,8 +34,10 @@ class Slice:
     frame_of_reference: str = ""
 
 
-def read_slice_file(path: Path) -> tuple[Dataset, list[Frame]]:
-    """Decodes a file whole, which is what proves that training will be able to; the values themselves are let go.
+def read_slice_file(path: Path, offset_hu: float, check: ValueCheck) -> tuple[Dataset, list[Frame]]:
+    """Decodes a file whole, which is what proves that training will be able to.
+
+    The values, with `offset_hu` added, go to `check` and are let go.
 
     Returns:
         The header, and its frames.
@@ -46,7 +49,8 @@ def read_slice_file(path: Path) -> tuple[Dataset, list[Frame]]:
     frames = describe_frames(dataset, path, "image")
     for frame in frames:
         refuse_unless_axial(frame)
-    decode_frames(dataset, path, [frame.number for frame in frames])
+    values = decode_to_values(dataset, frames, "image", offset_hu)
+    check.add(values, [path] * len(values))
     return dataset, frames
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from monai_ich.reading.geometry import find_reorientation, volume_shape
 from monai_ich.reading.volumes import read_volume
 from monai_ich.transforms import LoadSlicesd
 from monai_ich.utils.errors import ConfigurationError, ImageReadError
-from monai_ich.utils.keys import ANY_HAEMORRHAGE
+from monai_ich.utils.keys import ANY_HAEMORRHAGE, IMAGE_VALUES, MASK_LABELS
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,14 @@ class PublicRequest:
         manifest: the CSV to write.
         output: folder for reports, progress, and what has to be converted.
         workers: processes; None takes one for each available core.
+        image_values: how the values of the images are to be read, see `ValueRule`.
     """
 
     source: Path
     manifest: Path
     output: Path
     workers: int | None = None
+    image_values: str = ""
 
     def refuse_without_source(self, expected: Path) -> None:
         """Raises ConfigurationError where `expected`, a part of the set's layout, is not there."""
@@ -58,6 +60,7 @@ class VolumeItem:
         mask_labels: value in the mask -> label of the slices that hold it; any value above 0 is any haemorrhage.
         slice_labels: slice number from 0 -> its labels.
         made_from: files that the volume is converted from, where it is not published as one.
+        image_values: how its values are to be read, see `ValueRule`.
     """
 
     root: Path
@@ -67,6 +70,7 @@ class VolumeItem:
     mask_labels: Mapping[int, str] = field(default_factory=dict)
     slice_labels: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     made_from: tuple[Path, ...] = ()
+    image_values: str = ""
 
     @cached_property
     def name(self) -> str:
@@ -75,7 +79,9 @@ class VolumeItem:
     @cached_property
     def state(self) -> str:
         published = [self.image] if self.mask is None else [self.image, self.mask]
-        return state_of(self.made_from or published, self.mask_labels, self.slice_labels, str(self.image))
+        return state_of(
+            self.made_from or published, self.mask_labels, self.slice_labels, str(self.image), self.image_values
+        )
 
 
 def read_volume_item(item: VolumeItem, convert: Callable[[VolumeItem], None] | None = None) -> dict[str, Any]:
@@ -98,7 +104,7 @@ def read_volume_item(item: VolumeItem, convert: Callable[[VolumeItem], None] | N
                 f"has {count} slices, but the labels name slice {', '.join(map(str, outside))} (counted from 1)",
                 "Check that the table belongs to this release.",
             )
-        masks = None if item.mask is None else _load_masks(item, count)
+        masks = _load(item, count)
     except ImageReadError as error:
         shown = item.image.relative_to(item.root).as_posix()
         entry = Redactor(PublishedNames(), item.root, is_public=True).refusal(shown, error, {item.image: shown}, None)
@@ -110,11 +116,17 @@ def read_volume_item(item: VolumeItem, convert: Callable[[VolumeItem], None] | N
     return {"rows": rows, "refused": [], "contradicting": differ}
 
 
-def _load_masks(item: VolumeItem, count: int) -> np.ndarray:
-    """Label values (N,H,W) of the mask, after image and mask were read together."""
-    assert item.mask is not None
-    references = {key: [(path, n) for n in range(count)] for key, path in (("image", item.image), ("mask", item.mask))}
-    binary = np.asarray(LoadSlicesd()(references)["mask"])
+def _load(item: VolumeItem, count: int) -> np.ndarray | None:
+    """Label values (N,H,W) of the mask, where there is one, after image and mask were read as training reads them."""
+    references: dict[str, list[Any]] = {"image": [(item.image, n) for n in range(count)]}
+    references[IMAGE_VALUES] = [item.image_values] * count
+    if item.mask is not None:
+        references["mask"] = [(item.mask, n) for n in range(count)]
+        references[MASK_LABELS] = [_mask_labels(item)] * count
+    read = LoadSlicesd()(references)
+    if item.mask is None:
+        return None
+    binary = np.asarray(read["mask"])
     if not item.mask_labels:
         return binary
     array, affine = read_volume(item.mask)
@@ -127,6 +139,11 @@ def _load_masks(item: VolumeItem, count: int) -> np.ndarray:
             "Check that the file belongs to this release.",
         )
     return values
+
+
+def _mask_labels(item: VolumeItem) -> str:
+    """The manifest's cell `mask_labels`: every class of the set is haemorrhage."""
+    return " ".join(map(str, sorted(item.mask_labels)))
 
 
 def _row(item: VolumeItem, number: int, mask: np.ndarray | None) -> dict[str, Any]:
@@ -144,6 +161,8 @@ def _row(item: VolumeItem, number: int, mask: np.ndarray | None) -> dict[str, An
         "mask_slice": None if inside is None else number,
         "blood": None if mask is None else int(mask.any()),
         "labels": labels,
+        IMAGE_VALUES: item.image_values,
+        MASK_LABELS: _mask_labels(item) if inside else "",
     }
 
 
@@ -172,7 +191,8 @@ def import_volumes(
 ) -> ImportResult:
     """Reads every volume and writes the manifest; `convert` first makes volumes of what is published otherwise."""
     output = request.output.resolve()
-    table, said = ImportedSlices(labels), list(notes)
+    table, said = ImportedSlices((*labels, IMAGE_VALUES, MASK_LABELS)), list(notes)
+    items = [replace(item, image_values=item.image_values or request.image_values) for item in items]
     items, ambiguous = _one_for_each_patient(items)
     left_out = [*refused, *ambiguous]
     records = Records(output / PROGRESS_FOLDER / "volumes")

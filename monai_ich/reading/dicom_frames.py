@@ -286,8 +286,8 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
     return stored if count > 1 else np.repeat(stored, len(numbers), axis=0) if len(numbers) > 1 else stored
 
 
-def to_hu(stored: np.ndarray, frame: Frame, dataset: Dataset) -> np.ndarray:
-    """Stored values (H,W) -> float32 HU: rescaled, with padding and everything below -1024 HU set to -1024.
+def to_hu(stored: np.ndarray, frame: Frame, dataset: Dataset, offset_hu: float = 0.0) -> np.ndarray:
+    """Stored values (H,W) -> float32 HU: rescaled, plus an offset, with padding and all below -1024 HU set to -1024.
 
     Pixels of Pixel Padding Value (0028,0120) above the range of CT numbers become -1024 too. A padding value *within*
     that range is left alone: real tissue may have the same value.
@@ -297,10 +297,10 @@ def to_hu(stored: np.ndarray, frame: Frame, dataset: Dataset) -> np.ndarray:
     hu = stored.astype(np.float32)
     if frame.slope != 1.0:
         hu *= np.float32(frame.slope)
-    if frame.intercept != 0.0:
-        hu += np.float32(frame.intercept)
+    if frame.intercept + offset_hu != 0.0:
+        hu += np.float32(frame.intercept + offset_hu)
     padding = dataset.get("PixelPaddingValue")
-    if isinstance(padding, int) and padding * frame.slope + frame.intercept > _HIGHEST_PADDING_HU:
+    if isinstance(padding, int) and padding * frame.slope + frame.intercept + offset_hu > _HIGHEST_PADDING_HU:
         hu[stored == padding] = LOWEST_HU
     return np.maximum(hu, np.float32(LOWEST_HU), out=hu)
 

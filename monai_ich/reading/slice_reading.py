@@ -22,7 +22,7 @@ from monai_ich.reading.dicom_frames import (
 )
 from monai_ich.reading.geometry import SliceStack, find_reorientation, select_slices, volume_shape
 from monai_ich.reading.volumes import is_volume, read_volume
-from monai_ich.utils.errors import ImageReadError
+from monai_ich.utils.errors import ImageReadError, cut
 
 Kind = Literal["image", "mask"]
 
@@ -33,14 +33,22 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 EVEN_SPACING_TOLERANCE_MM = 0.1
 
 
-def read_slices(path: Path, indices: Sequence[int] | None = None, kind: Kind = "image") -> SliceStack:
+def read_slices(
+    path: Path,
+    indices: Sequence[int] | None = None,
+    kind: Kind = "image",
+    offset_hu: float = 0.0,
+    labels: Sequence[int] = (),
+) -> SliceStack:
     """Reads slices of one file: a DICOM slice, an enhanced multi-frame CT, NIfTI (2-D or 3-D), NRRD or MetaImage.
 
     Args:
         path: the file.
         indices: 0-based slice indices along the stored head-foot axis (the last axis of practically every NIfTI
             volume), or frame numbers of a multi-frame DICOM; None for all. The result keeps their order.
-        kind: "image" gives float32 HU, "mask" gives uint8 with every label above 0 as 1.
+        kind: "image" gives float32 HU, "mask" gives uint8, 1 = haematoma.
+        offset_hu: added to an image's values; -1024 for HU + 1024.
+        labels: the numbers that mean haematoma in a mask; empty: 1 or 255, and any other number is refused.
 
     Raises:
         ImageReadError: naming the file and the remedy, when it is missing, damaged, not a CT in HU, not axial, of
@@ -50,21 +58,26 @@ def read_slices(path: Path, indices: Sequence[int] | None = None, kind: Kind = "
     if not path.is_file():
         raise ImageReadError(path, "no such file", "Correct the path, or the dataset_dir that it is relative to.")
     if is_volume(path):
-        return _read_volume_slices(path, indices, kind)
+        return _read_volume_slices(path, indices, kind, offset_hu, labels)
     dataset = open_dicom(path)
     frames = describe_frames(dataset, path, kind)
     numbers = select_slices(indices, len(frames), path)
-    return stack_frames(frames, numbers, decode_to_values(dataset, [frames[n] for n in numbers], kind))
+    values = decode_to_values(dataset, [frames[n] for n in numbers], kind, offset_hu, labels)
+    return stack_frames(frames, numbers, values)
 
 
-def decode_to_values(dataset: Dataset, frames: Sequence[Frame], kind: Kind) -> np.ndarray:
-    """(N,H,W) HU or mask values of frames of one DICOM file, rows and columns as stored."""
+def decode_to_values(
+    dataset: Dataset, frames: Sequence[Frame], kind: Kind, offset_hu: float = 0.0, labels: Sequence[int] = ()
+) -> np.ndarray:
+    """(N,H,W) HU or mask values of frames of one DICOM file, rows and columns as stored; see `read_slices`."""
     path = frames[0].path
     stored = decode_frames(dataset, path, [frame.number for frame in frames])
     if kind == "mask":
-        return as_mask(stored, path)
+        return as_mask(stored, path, labels)
     with damage_refused(path, "its pixel padding or bits are malformed", "Export the original CT slice."):
-        return np.stack([to_hu(values, frame, dataset) for values, frame in zip(stored, frames, strict=True)])
+        return np.stack(
+            [to_hu(values, frame, dataset, offset_hu) for values, frame in zip(stored, frames, strict=True)]
+        )
 
 
 def stack_frames(frames: Sequence[Frame], numbers: Sequence[int], values: np.ndarray) -> SliceStack:
@@ -159,14 +172,16 @@ def refuse_unless_alike(frames: Sequence[Frame]) -> None:
             )
 
 
-def _read_volume_slices(path: Path, indices: Sequence[int] | None, kind: Kind) -> SliceStack:
+def _read_volume_slices(
+    path: Path, indices: Sequence[int] | None, kind: Kind, offset_hu: float, labels: Sequence[int]
+) -> SliceStack:
     array, affine = read_volume(path)
     reorientation = find_reorientation(affine, path)
     slices = reorientation.apply(array.reshape(volume_shape(array.shape)))
     numbers = select_slices(indices, len(slices), path)
     chosen = slices[list(numbers)]
     return SliceStack(
-        pixels=as_mask(chosen, path) if kind == "mask" else _as_hu(chosen, path),
+        pixels=as_mask(chosen, path, labels) if kind == "mask" else _as_hu(chosen, path, offset_hu),
         slice_index=numbers,
         paths=(path,) * len(numbers),
         reorientation=reorientation,
@@ -175,15 +190,21 @@ def _read_volume_slices(path: Path, indices: Sequence[int] | None, kind: Kind) -
     )
 
 
-def _as_hu(values: np.ndarray, path: Path) -> np.ndarray:
+def _as_hu(values: np.ndarray, path: Path, offset_hu: float) -> np.ndarray:
     hu = np.array(values, dtype=np.float32, order="C")
+    hu += np.float32(offset_hu)
     if not np.isfinite(hu).all():
         raise ImageReadError(path, "holds values that are not numbers (NaN or infinite); expected HU", "Replace them.")
     return np.maximum(hu, np.float32(LOWEST_HU), out=hu)
 
 
-def as_mask(values: np.ndarray, path: Path) -> np.ndarray:
-    """uint8, 1 wherever a label is above 0; fractions and negative values show that the file is no mask."""
+def as_mask(values: np.ndarray, path: Path, labels: Sequence[int] = ()) -> np.ndarray:
+    """uint8, 1 = haematoma: where a value is one of `labels`; without labels, where it is 1 (or 255) beside 0 alone.
+
+    Raises:
+        ImageReadError: fractions or negative values show that the file is no mask; or no labels are given, and the mask
+            holds other numbers than 1 or 255, or both of them.
+    """
     if values.dtype.kind in "if":
         lowest = values.min(initial=0)
         fractional = values.dtype.kind == "f" and not np.allclose(values, np.rint(values), atol=1e-3)
@@ -193,4 +214,22 @@ def as_mask(values: np.ndarray, path: Path) -> np.ndarray:
                 f"expected a mask with whole labels from 0 up, got values from {lowest} to {values.max()}",
                 "Check that image and mask are not exchanged, and threshold probabilities first.",
             )
-    return np.ascontiguousarray(values > 0.5).view(np.uint8)
+    whole = np.rint(values).astype(np.int64) if values.dtype.kind == "f" else values
+    if not len(labels):
+        refuse_several_labels(whole, path)
+        return np.ascontiguousarray(whole != 0).view(np.uint8)
+    return np.ascontiguousarray(np.isin(whole, labels)).view(np.uint8)
+
+
+def refuse_several_labels(values: np.ndarray, path: Path) -> None:
+    """Raises ImageReadError, with the counts, unless all whole numbers above 0 are 1, or all of them are 255."""
+    inside = values[values != 0]
+    if not inside.size or ((first := inside[0]) in (1, 255) and (inside == first).all()):
+        return
+    numbers, counts = np.unique(inside, return_counts=True)
+    held = ", ".join(f"{number} ({count} pixels)" for number, count in zip(numbers, counts, strict=True))
+    raise ImageReadError(
+        path,
+        f"expected a mask of 0 and 1 (or 0 and 255), got the labels {cut(held)}",
+        "Say which labels are haemorrhage: --mask-labels in an import, the column mask_labels in a manifest, as '1 4'.",
+    )

@@ -13,9 +13,11 @@ import torch
 from monai.transforms import MapTransform
 
 from monai_ich.reading.geometry import SliceStack
+from monai_ich.reading.hounsfield import ValueCheck, ValueRule
 from monai_ich.reading.slice_reading import Kind, read_slices
+from monai_ich.reading.volumes import is_volume
 from monai_ich.utils.errors import FaultList, ImageReadError
-from monai_ich.utils.keys import Key
+from monai_ich.utils.keys import IMAGE_VALUES, MASK_LABELS, Key
 
 # A slice to read: its file, and its index in it (None for a file of one slice). None: not annotated.
 SliceReference = tuple[Path | str, int | None]
@@ -27,7 +29,10 @@ class LoadSlicesd(MapTransform):
     The N slices ride in the channel axis, so MONAI's 2-D transforms treat the group as one image. The item holds
     `{"image": [(path, index or None), ...], "mask": [(path, index or None) or None, ...]}`; slices without a mask
     get zeros. A `SliceStack` that was read already may stand in place of a list (inference reads a series once). The
-    mask may be missing from the item altogether. An item's list `key` names the slices in error messages.
+    mask may be missing from the item altogether. An item's list `key` names the slices in error messages. Its lists
+    `image_values` and `mask_labels`, where it has them, say how to read each slice's files (data_manifests/README.md).
+
+    Image values must look like HU (`ValueCheck`). A volume file is judged by itself, and DICOM slices by their folder.
 
     Args:
         keys: the image's key, and after it the mask's, where there is one.
@@ -53,9 +58,11 @@ class LoadSlicesd(MapTransform):
         if image_key not in item:
             raise ImageReadError(None, f"the item has no {str(image_key)!r}; it has {sorted(map(str, item))}")
         names = item.get(Key.KEY)
-        images = _read_group(item[image_key], "image", names)
+        images = _read_group(item[image_key], "image", names, item.get(IMAGE_VALUES))
+        if not isinstance(item[image_key], SliceStack):  # of a stack, whoever read it has judged the values
+            _refuse_no_hu(images, names, item.get(IMAGE_VALUES))
         if mask_key in item:
-            masks = _read_group(item[mask_key], "mask", names)
+            masks = _read_group(item[mask_key], "mask", names, item.get(MASK_LABELS))
             self._refuse_mismatch(images, masks, names)
             item[mask_key] = torch.from_numpy(_stack_masks(masks, images[0].pixels.shape[1:]))
         item[image_key] = torch.from_numpy(_stack_images(images, names))
@@ -85,21 +92,24 @@ class LoadSlicesd(MapTransform):
 
 
 def _read_group(
-    references: SliceStack | Sequence[SliceReference | None], kind: Kind, names: Sequence[str] | None
+    references: SliceStack | Sequence[SliceReference | None],
+    kind: Kind,
+    names: Sequence[str] | None,
+    rules: Sequence[str] | None = None,
 ) -> list[Any]:
-    """One single-slice stack per reference, None where there is none; each file is decoded once."""
+    """One single-slice stack per reference, None where there is none; each file is decoded once for each rule."""
     if isinstance(references, SliceStack):
         return [_single(references, position) for position in range(len(references.pixels))]
-    by_file: dict[Path, list[int]] = {}
+    by_file: dict[tuple[Path, str], list[int]] = {}
     for position, reference in enumerate(references):
         if reference is not None:
-            by_file.setdefault(Path(reference[0]), []).append(position)
+            by_file.setdefault((Path(reference[0]), rules[position] if rules else ""), []).append(position)
     singles: list[SliceStack | None] = [None] * len(references)
     faults = []
-    for path, positions in by_file.items():
+    for (path, rule), positions in by_file.items():
         indices = [references[position][1] for position in positions]  # type: ignore[index]
         try:
-            stack = _read_file(path, indices, kind)
+            stack = _read_file(path, indices, kind, rule)
         except ImageReadError as error:
             faults.append(f"{_name(names, *positions)}{error}")
             continue
@@ -109,11 +119,35 @@ def _read_group(
     return singles
 
 
-def _read_file(path: Path, indices: Sequence[int | None], kind: Kind) -> SliceStack:
+def _refuse_no_hu(images: Sequence[SliceStack], names: Sequence[str] | None, rules: Sequence[str] | None) -> None:
+    """Raises ImageReadError with every volume of the group whose values do not look like HU."""
+    places: dict[Path, list[int]] = {}
+    for position, image in enumerate(images):
+        if ValueRule.parse(rules[position] if rules else "").is_checked:
+            path = image.paths[0]
+            places.setdefault(path if is_volume(path) else path.parent, []).append(position)
+    faults = []
+    for place, positions in places.items():
+        check = ValueCheck()
+        for position in positions:
+            check.add(images[position].pixels, images[position].paths)
+        try:
+            check.refuse(place)
+        except ImageReadError as error:
+            faults.append(f"{_name(names, *positions)}{error}")
+    _raise_faults(faults)
+
+
+def _read_file(path: Path, indices: Sequence[int | None], kind: Kind, rule: str) -> SliceStack:
     """Raises ImageReadError when no slice index is given for a file that holds several slices."""
+    how: dict[str, Any] = {"kind": kind}
+    if kind == "image":
+        how["offset_hu"] = ValueRule.parse(rule).offset_hu
+    else:
+        how["labels"] = [int(number) for number in rule.split()]
     if None not in indices:
-        return read_slices(path, [int(i) for i in indices if i is not None], kind)
-    stack = read_slices(path, None, kind)
+        return read_slices(path, [int(i) for i in indices if i is not None], **how)
+    stack = read_slices(path, None, **how)
     if len(stack.pixels) != 1:
         raise ImageReadError(path, f"holds {len(stack.pixels)} slices, but no slice index is given", "Give one.")
     times = len(indices)

@@ -98,6 +98,12 @@ ATTRIBUTE = "attribute_"
 PAIR_ID = "pair_id"
 
 
+# Optional: how to read a slice's files. `ValueRule.parse` says what the first may state; the second holds the numbers
+# that mean haemorrhage in the mask, with blanks between them.
+IMAGE_VALUES = "image_values"
+MASK_LABELS = "mask_labels"
+
+
 def is_attribute(name: str) -> bool:
     """Whether a column may hold an attribute, `attribute_<name>` in lower case: text, empty where it is unknown.
 
@@ -119,13 +125,13 @@ def attributes_among(columns: Iterable[str]) -> list[str]:
 
 
 def descriptions_among(columns: Iterable[str]) -> list[str]:
-    """The optional text columns of a table that describe its slices: attributes, then `pair_id`.
+    """The optional text columns of a table: attributes, then pairs, then how its files are to be read.
 
     >>> descriptions_among(["key", "pair_id", "attribute_kernel"])
     ['attribute_kernel', 'pair_id']
     """
     columns = list(columns)
-    return [*attributes_among(columns), *([PAIR_ID] if PAIR_ID in columns else [])]
+    return [*attributes_among(columns), *(name for name in (PAIR_ID, IMAGE_VALUES, MASK_LABELS) if name in columns)]
 
 
 def haemorrhage_labels(columns: Iterable[str]) -> list[str]:

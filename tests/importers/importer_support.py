@@ -169,7 +169,8 @@ def stored_pixels(manifest: Manifest) -> list[tuple[np.ndarray, np.ndarray | Non
         image = read_slices(manifest.dataset_dir / row.image, index).pixels[0]
         mask = None
         if row.mask:
-            mask = read_slices(manifest.dataset_dir / row.mask, [int(row.mask_slice)], "mask").pixels[0]
+            labels = [int(number) for number in getattr(row, "mask_labels", "").split()]
+            mask = read_slices(manifest.dataset_dir / row.mask, [int(row.mask_slice)], "mask", 0, labels).pixels[0]
         pairs.append((image, mask))
     return pairs
 

@@ -30,6 +30,7 @@ from monai_ich.importers.dicom import Tree
 from monai_ich.importers.dicom_sets import _NOT_PLAIN, choose_plain
 from monai_ich.transforms import LoadSlicesd
 from monai_ich.utils.errors import ConfigurationError
+from monai_ich.utils.keys import IMAGE_VALUES, MASK_LABELS
 
 ANY = "label_any_haemorrhage"
 
@@ -46,6 +47,7 @@ def trained_on(result: ImportResult) -> list[tuple[np.ndarray, np.ndarray | None
             LoadSlicesd()({
                 "image": [(manifest.dataset_dir / row.image, int(row.image_slice))],
                 "mask": [(manifest.dataset_dir / row.mask, int(row.mask_slice))],
+                **{name: [getattr(row, name)] for name in (IMAGE_VALUES, MASK_LABELS) if hasattr(row, name)},
             })  # fmt: skip
     return stored_pixels(manifest)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 from importer_support import request
 from pydicom.uid import generate_uid
+from support import head_slice
 
 from monai_ich.importers import ImportResult, import_dicom
 from monai_ich.phantom import PhantomSpec, make_patient
@@ -27,7 +28,7 @@ def series_bytes() -> tuple[tuple[str, bytes], ...]:
     """The DICOM files of one tilted series; what its pixels show does not matter."""
     patient = make_patient(PhantomSpec(seed=3, slices_per_study=SLICES, matrix=128), HOSPITAL, 0)
     with tempfile.TemporaryDirectory() as folder:
-        paths = [write_slice(Path(folder), patient, n, np.zeros((128, 128), np.int16)) for n in range(SLICES)]
+        paths = [write_slice(Path(folder), patient, n, head_slice(128).astype(np.int16)) for n in range(SLICES)]
         return tuple((path.name, path.read_bytes()) for path in paths)
 
 

@@ -211,10 +211,34 @@ def test_enhanced_multiframe_with_a_rescale_for_each_frame(
     np.testing.assert_array_equal(stack.pixels, np.array(expected, np.float32))
 
 
-def test_mask_labels_become_one(tmp_path: Path, ct_object: SimpleNamespace, write_nifti: Callable[..., Path]) -> None:
-    labels = (ct_object.mask * np.array([1, 2, 5, 3])[:, None, None]).astype(np.uint16)
-    stack = read_slices(write_nifti(tmp_path / "m.nii.gz", labels), kind="mask")
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+@pytest.mark.parametrize("label", [1, 255])
+def test_one_label_is_the_haematoma(
+    tmp_path: Path, ct_object: SimpleNamespace, write_nifti: Callable[..., Path], label: int, dtype: type
+) -> None:
+    stack = read_slices(write_nifti(tmp_path / "m.nii.gz", (ct_object.mask * label).astype(dtype)), kind="mask")
     np.testing.assert_array_equal(stack.pixels, ct_object.mask)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "held"),
+    [
+        ([1, 2, 5, 3], "1 .*2 .*3 .*5 "),
+        ([2, 2, 2, 2], "2 "),
+        ([1, 255, 1, 1], "1 .*255 "),
+        ([254, 255, 255, 255], "254 .*255 "),
+    ],
+)
+def test_other_labels_are_refused_with_their_counts_unless_chosen(
+    tmp_path: Path, ct_object: SimpleNamespace, write_nifti: Callable[..., Path], numbers: list[int], held: str
+) -> None:
+    values = (ct_object.mask * np.array(numbers)[:, None, None]).astype(np.uint16)
+    path = write_nifti(tmp_path / "m.nii.gz", values)
+    with pytest.raises(ImageReadError, match=rf"got the labels {held}\(\d+ pixels\)") as fault:
+        read_slices(path, kind="mask")
+    assert f"{numbers[0]} ({np.count_nonzero(values == numbers[0])} pixels)" in str(fault.value)
+    chosen = [numbers[0], 77]  # a label that this file does not hold is no fault: another one may
+    np.testing.assert_array_equal(read_slices(path, kind="mask", labels=chosen).pixels, values == numbers[0])
 
 
 def test_dicom_without_preamble_and_meta_information(
