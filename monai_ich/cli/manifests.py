@@ -178,11 +178,14 @@ def check(
     manifest: Annotated[Path, typer.Argument(help="The manifest's CSV.")],
     marker: Annotated[str, typer.Option(help="The marker to classify.")] = "hypodensity",
     dataset_dir: _DATASET_DIR = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Read every slice, not those of 40 studies of all hospitals.")
+    ] = False,
 ) -> None:
-    """Check a manifest as training would, and show its counts."""
-    from monai_ich.data.manifest_summary import check_manifest
+    """Check a manifest as training would, read some of its slices, and show its counts."""
+    from monai_ich.audit.manifest_check import check_manifest
 
-    check_manifest(manifest, marker, dataset_dir)
+    check_manifest(manifest, marker, dataset_dir, thorough)
 
 
 @cli.command()

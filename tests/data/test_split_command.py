@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
+from support import head_slice
 from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
@@ -286,6 +289,9 @@ def test_the_check_shows_patients_shared_with_training(unsplit: Path) -> None:
     output = unsplit.parent / "mine.csv"
     options = ["--protocol", "paper", "--test-fraction", "0.5", *card_options(unsplit.parent)]
     assert "left out: 27 slices that the second test set did not draw" in run(unsplit, "--output", output, *options)
+    image = nib.Nifti1Image(np.stack([head_slice(64).T] * 3, axis=-1), np.diag([-1, -1, 5, 1]))
+    for path in unsplit.parent.glob("*.nii.gz"):
+        nib.save(image, path)
     shown = CliRunner().invoke(cli, ["check", str(output)], catch_exceptions=False).output
     frame = read_manifest(output).frame
     trained = set(frame.loc[frame["split"] == "train", "patient_id"])
