@@ -10,6 +10,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from monai_ich.reading.acquisition_notes import Acquisition
 from monai_ich.reading.dicom_frames import damage_refused, open_dicom
 from monai_ich.reading.volumes import is_volume
 
@@ -34,8 +35,8 @@ def has_header(path: Path | str) -> bool:
     return not is_volume(Path(path))
 
 
-def read_acquisition(path: Path, frame: int | None = None) -> dict[str, str | float]:
-    """Reads a slice's acquisition attributes, without its pixels.
+def read_acquisition(path: Path, frame: int | None = None) -> tuple[dict[str, str | float], Acquisition]:
+    """Reads a slice's acquisition attributes, and what its values suffered, without its pixels.
 
     Args:
         path: a DICOM file.
@@ -43,7 +44,7 @@ def read_acquisition(path: Path, frame: int | None = None) -> dict[str, str | fl
 
     Returns:
         {attribute: value} for all of `ACQUISITION_ATTRIBUTES`; "" or NaN where the header does not say, or says what is
-        no number.
+        no number. And whether it was compressed with loss, derived, or made with contrast.
 
     Raises:
         ImageReadError: the file is no DICOM file, or is damaged.
@@ -52,7 +53,8 @@ def read_acquisition(path: Path, frame: int | None = None) -> dict[str, str | fl
     with damage_refused(path, "an attribute of its acquisition is malformed", "Copy the file again from its source."):
         groups = list(_groups(dataset, frame or 0))
         texts = {name: str(_first(groups, keyword) or "").strip() for name, keyword in TEXT_ATTRIBUTES.items()}
-        return {**texts, **{name: _number(_first(groups, keyword)) for name, keyword in NUMBER_ATTRIBUTES.items()}}
+        numbers = {name: _number(_first(groups, keyword)) for name, keyword in NUMBER_ATTRIBUTES.items()}
+        return {**texts, **numbers}, Acquisition.of(dataset, path)
 
 
 def _groups(dataset: Dataset, frame: int) -> Iterator[Dataset]:

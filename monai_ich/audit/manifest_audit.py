@@ -33,7 +33,7 @@ from monai_ich.visualize import panel_figure
 EXIT_CLEAN, EXIT_WARNINGS, EXIT_FATAL = 0, 1, 2
 PICTURE_SIDE = 256
 CHARTED_HOSPITALS = 30
-PIXEL_CHECKS = ("headers", "files", "background", "near-identical slices", "canary", "masks")
+PIXEL_CHECKS = ("headers", "acquisition", "files", "background", "near-identical slices", "canary", "masks")
 
 _STYLES = {
     Severity.PASSED: "green",

@@ -54,6 +54,9 @@ def import_dicom(
     allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Take unevenly spaced series.")] = False,
     allow_derived: Annotated[bool, typer.Option("--allow-derived", help="Take derived images.")] = False,
     allow_burnt_in: Annotated[bool, typer.Option("--allow-burnt-in", help="Take images with burnt-in text.")] = False,
+    allow_lossy: Annotated[
+        bool, typer.Option("--allow-lossy", help="Take images compressed with loss at more than 15:1.")
+    ] = False,
     offset: _OFFSET = None,
     any_values: _ANY_VALUES = False,
     name: Annotated[str, typer.Option(help="Name of the data, for the card.", show_default="the manifest's name")] = "",
@@ -79,7 +82,7 @@ def import_dicom(
         positives=positives,
         masks=masks,
         files=files,
-        scan=ScanOptions(allow_derived=allow_derived, allow_burnt_in=allow_burnt_in, description=series_description),
+        scan=ScanOptions(allow_derived, allow_burnt_in, allow_lossy, series_description),
         segment=segment,
         allow_gaps=allow_gaps,
         image_values=image_values(offset, any_values),

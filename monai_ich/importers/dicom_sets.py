@@ -215,7 +215,7 @@ def _import_set(
         source, request.manifest, output, card, Path(), positives="all", allow_gaps=True, workers=request.workers
     )
     redactor = Redactor(PublishedNames(), source, is_public=True)
-    scan = ScanOptions(allow_derived=True, hospital=importer, names=names)
+    scan = ScanOptions(allow_derived=True, allow_lossy=True, hospital=importer, names=names)
     options = SeriesOptions(
         source,
         output,

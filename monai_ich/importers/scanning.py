@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from monai_ich.importers.item_records import Refusal, refuse_odd_name, state_of
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
+from monai_ich.reading.acquisition_notes import Acquisition, refuse_lossy
 from monai_ich.reading.dicom_frames import damage_refused, open_dicom, refuse_unless_ct
 from monai_ich.reading.file_tree import walk_files
 from monai_ich.reading.series import CT_STORAGE, starts_like_dicom
@@ -57,6 +58,7 @@ class ScanOptions:
     Attributes:
         allow_derived: take images with Image Type (0008,0008) DERIVED.
         allow_burnt_in: take images with Burned In Annotation (0028,0301) YES.
+        allow_lossy: take images that were compressed with loss at more than 15:1.
         description: a regular expression that Series Description (0008,103E) must contain; empty takes every series.
         hospital: name of the hospital; empty when a folder or the table of labels says it.
         hospital_level: the folder below the source that is named after the hospital, counted from 1; 0 for none.
@@ -67,6 +69,7 @@ class ScanOptions:
 
     allow_derived: bool = False
     allow_burnt_in: bool = False
+    allow_lossy: bool = False
     description: str = ""
     hospital: str = ""
     hospital_level: int = 0
@@ -221,6 +224,8 @@ def _refuse_unfit(dataset: Dataset, path: Path, options: ScanOptions) -> None:
             "Export the original slices.",
         )
     refuse_unless_ct(dataset, path)
+    if not options.allow_lossy:
+        refuse_lossy(Acquisition.of(dataset, path), path)
     if str(dataset.get("BurnedInAnnotation") or "").upper() == "YES" and not options.allow_burnt_in:
         raise ImageReadError(
             path,

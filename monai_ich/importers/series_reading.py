@@ -19,7 +19,7 @@ from monai_ich.importers.series_attributes import attributes_of_series
 from monai_ich.importers.series_item import SeriesItem, refuse_file, refuse_series
 from monai_ich.importers.series_masks import masks_of_series, write_masks
 from monai_ich.importers.series_slices import Slice, read_slice_file, series_order
-from monai_ich.reading.acquisition_notes import contrast_of, lossy_of
+from monai_ich.reading.acquisition_notes import acquisition_notes, contrast_of, lossy_of
 from monai_ich.reading.hounsfield import ValueCheck, ValueRule
 from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.files import replaced
@@ -64,7 +64,7 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
         for number, one in enumerate(ordered)
     ]
     header = {**_header(first, ordered), "mask_grid": _mask_grid(placed)}
-    notes = [*notes, *placed.notes]
+    notes = [*notes, *placed.notes, *acquisition_notes([one.frame.acquisition for one in ordered])]
     return {
         "rows": rows,
         "header": header,
@@ -132,8 +132,8 @@ def _header(first: Dataset, ordered: Sequence[Slice]) -> dict[str, Any]:
         "slice_thickness_mm": round(frame.thickness_mm, 4),
         "slice_step_mm": round(_step_mm(ordered), 4),
         "tilt_deg": round(float(np.degrees(np.arccos(np.clip(normal[2], 0, 1)))), 2),
-        "contrast": contrast_of(first),
-        "lossy": lossy_of(first),
+        "contrast": "yes" if any(one.frame.acquisition.contrast for one in ordered) else contrast_of(first),
+        "lossy": "yes" if any(one.frame.acquisition.lossy for one in ordered) else lossy_of(first),
     }
 
 

@@ -6,11 +6,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
+from monai_ich.utils.errors import ImageReadError
+
+MOST_LOSSY_RATIO = 15
 _LOSSY_SYNTAXES = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 
 
@@ -48,7 +52,7 @@ class Acquisition:
 
     Attributes:
         lossy: its pixels were compressed with loss.
-        ratio: of that compression, NaN where it is not stated.
+        ratio: of that compression, as stated, or else by the size of the file; NaN where neither tells it.
         derived: it was computed from other images.
         contrast: a contrast agent was given.
     """
@@ -59,14 +63,35 @@ class Acquisition:
     contrast: bool = False
 
     @classmethod
-    def of(cls, dataset: Dataset) -> Acquisition:
-        """What the header says."""
+    def of(cls, dataset: Dataset, path: Path) -> Acquisition:
+        """What the header and the size of its file say."""
         image_type = [str(part).upper() for part in dataset.get("ImageType") or ()]
         return cls(
             lossy_of(dataset) == "yes",
-            lossy_ratio(dataset),
+            _ratio(dataset, path),
             "DERIVED" in image_type[:1],
             contrast_of(dataset) == "yes",
+        )
+
+
+def _ratio(dataset: Dataset, path: Path) -> float:
+    """The ratio as stated; without it, of a file that is compressed now, how much smaller it is than its pixels."""
+    stated = lossy_ratio(dataset)
+    if not math.isnan(stated) or not dataset.file_meta.TransferSyntaxUID.is_compressed:
+        return stated
+    bits = int(dataset.get("BitsAllocated") or 0) * int(dataset.get("SamplesPerPixel") or 1)
+    pixels = int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0) * int(dataset.get("NumberOfFrames") or 1)
+    return pixels * bits / 8 / path.stat().st_size
+
+
+def refuse_lossy(acquisition: Acquisition, path: Path) -> None:
+    """Raises ImageReadError where pixels were compressed with so much loss that the density of tissue is gone."""
+    if acquisition.lossy and acquisition.ratio > MOST_LOSSY_RATIO:
+        raise ImageReadError(
+            path,
+            f"its pixels were compressed with loss at {acquisition.ratio:.3g}:1; expected {MOST_LOSSY_RATIO}:1 or "
+            "less, since more changes the density of brain by 10 HU and more",
+            "Take the original series, or accept the loss with --allow-lossy.",
         )
 
 

@@ -201,7 +201,7 @@ def describe_frames(dataset: Dataset, path: Path, kind: str) -> list[Frame]:
                 "Copy the file again from its source.",
             )
         refuse_too_many_voxels((count, rows, columns), path)
-        acquisition = Acquisition.of(dataset) if kind == "image" else Acquisition()
+        acquisition = Acquisition.of(dataset, path) if kind == "image" else Acquisition()
         return [_describe_frame(dataset, path, number, kind, acquisition) for number in range(count)]
 
 

@@ -34,7 +34,8 @@ def test_the_clean_phantom_passes(planted: Planted) -> None:
     (near,) = findings(report, "near-identical slices")
     assert near["summary"] == "No slice is a copy of another patient's."
     assert [f["check"] for f in report["findings"]] == [
-        *("schema", "patients", "studies", "balance", "headers", "files", "background"),
+        *("schema", "patients", "studies", "balance", "headers", "acquisition", "files"),
+        "background",
         *("near-identical slices", "canary", "canary", "masks", "power"),
     ]
     for finding in findings(report, "canary", "passed"):

@@ -24,15 +24,16 @@ from importer_support import (
     write_study,
 )
 from PIL import Image
-from pydicom.dataset import FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import generate_uid
 from support import strict_json
 
-from monai_ich.importers import import_dicom
+from monai_ich.importers import ScanOptions, import_dicom
 from monai_ich.importers.redaction import Identity
 from monai_ich.importers.series_attributes import attributes_of_series
 from monai_ich.reading.acquisition_notes import contrast_of, lossy_of
 from monai_ich.transforms import LoadSlicesd
+from monai_ich.utils.errors import ManifestError
 
 # hospital 1: straight; 2: tilted gantry, mask rows flipped; 3: padding; 4: from head to foot; 6: tilted, 12-bit
 HOSPITALS = [1, 2, 3, 4, 6]
@@ -291,6 +292,29 @@ def test_how_a_series_was_acquired_becomes_attributes_of_its_slices(tmp_path: Pa
     assert [header.ConvolutionKernel] in cells["attribute_kernel"]
     assert sorted(cells["attribute_scanner"]) == [[""], ["Scan 3"]], "a value that mentions the patient is left out"
     assert "Iomeprol" not in manifest.read_text(), "the agent's name is not kept"
+
+
+@pytest.mark.parametrize(("ratio", "is_taken"), [(15, True), (15.1, False), ([4, 4], False), (None, True)])
+def test_much_lossy_compression_is_refused_unless_it_is_accepted(
+    tmp_path: Path, ratio: float | list[float] | None, is_taken: bool
+) -> None:
+    write_study(tmp_path / "export" / "a", bleeding_patient(2))
+
+    def lossy(data: Dataset) -> None:
+        data.LossyImageCompression = "01"
+        if ratio is not None:
+            data.LossyImageCompressionRatio = ratio
+
+    for path in (tmp_path / "export" / "a").rglob("*.dcm"):
+        edit(path, lossy)
+    if not is_taken:
+        with pytest.raises(ManifestError, match="no slice is left"):
+            import_dicom(request(tmp_path))
+        (reasons,) = pd.read_csv(tmp_path / "out" / "import" / "refused.csv")["remedy"].unique()
+        assert "--allow-lossy" in reasons
+    result = import_dicom(request(tmp_path, scan=ScanOptions(allow_lossy=not is_taken)))
+    (notes,) = pd.read_csv(result.reports / "series.csv")["notes"]
+    assert "pixels were compressed with loss" in notes
 
 
 @pytest.mark.parametrize(
