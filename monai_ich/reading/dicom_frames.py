@@ -24,6 +24,7 @@ from monai_ich.reading.decoders import choose_decoder
 from monai_ich.reading.deflated import refuse_inflation
 from monai_ich.reading.dicom_lengths import refuse_cut_fragments, refuse_other_length
 from monai_ich.reading.functional_groups import find_attribute, parametric_units
+from monai_ich.reading.scan_mark import ScanMark
 from monai_ich.reading.size_limits import refuse_too_many_voxels
 from monai_ich.utils.errors import ImageReadError, cut
 
@@ -68,6 +69,7 @@ class Frame:
         thickness_mm: Slice Thickness (0018,0050); NaN where it is missing, empty or 0.
         slope, intercept: Rescale (0028,1053), (0028,1052); 1 and 0 for a mask.
         acquisition: how the slice was made.
+        mark: in which scan of its series.
     """
 
     path: Path
@@ -81,6 +83,7 @@ class Frame:
     slope: float
     intercept: float
     acquisition: Acquisition
+    mark: ScanMark
 
     @property
     def normal(self) -> np.ndarray:
@@ -261,6 +264,7 @@ def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str, acquis
         slope=slope,
         intercept=intercept,
         acquisition=acquisition,
+        mark=ScanMark.of(dataset, number),
     )
 
 

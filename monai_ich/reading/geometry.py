@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import nibabel as nib
 import numpy as np
@@ -127,6 +128,16 @@ class SliceGeometry:
         """Distance between neighbouring slices along the patient's slice direction, mm; a mean where it varies."""
         return float(np.linalg.norm(self.affine_ras_mm[:3, 0]))
 
+    def take(self, numbers: Sequence[int]) -> Self:
+        """Some of the slices, by their positions here; a position may come twice."""
+        chosen = list(numbers)
+        return replace(
+            self,
+            slice_index=tuple(self.slice_index[number] for number in chosen),
+            paths=tuple(self.paths[number] for number in chosen),
+            places=self.places.take(chosen),
+        )
+
     def centres_ras_mm(self) -> np.ndarray:
         """(N,3) RAS mm of each slice's own centre."""
         rows, columns = self.shape_rc
@@ -144,15 +155,11 @@ class SliceStack(SliceGeometry):
 
     pixels: np.ndarray
 
-    def take(self, numbers: Sequence[int]) -> SliceStack:
-        """Some of the slices, by their positions in this stack; a position may come twice."""
+    def take(self, numbers: Sequence[int]) -> Self:
         chosen = list(numbers)
+        one = len(chosen) == 1
         return replace(
-            self,
-            pixels=self.pixels[chosen[0] : chosen[0] + 1] if len(chosen) == 1 else self.pixels[chosen],
-            slice_index=tuple(self.slice_index[number] for number in chosen),
-            paths=tuple(self.paths[number] for number in chosen),
-            places=self.places.take(chosen),
+            super().take(chosen), pixels=self.pixels[chosen[0] : chosen[0] + 1] if one else self.pixels[chosen]
         )
 
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydicom.dataset import Dataset
 
 from monai_ich.reading.acquisition_notes import acquisition_notes
+from monai_ich.reading.acquisition_runs import same_grid
 from monai_ich.reading.dicom_frames import (
     LOWEST_HU,
     Frame,
@@ -93,7 +94,11 @@ def stack_frames(frames: Sequence[Frame], numbers: Sequence[int], values: np.nda
 def with_pixels(geometry: SliceGeometry, values: np.ndarray) -> SliceStack:
     """The stack of slices whose values (N,H,W) have rows and columns as DICOM stores them."""
     stored = values.transpose(2, 1, 0)  # (columns, rows, slices), as NIfTI would hold it
-    pixels = np.ascontiguousarray(geometry.reorientation.apply(stored))
+    return stack_of(geometry, np.ascontiguousarray(geometry.reorientation.apply(stored)))
+
+
+def stack_of(geometry: SliceGeometry, pixels: np.ndarray) -> SliceStack:
+    """The stack of slices whose pixels (N,H,W) are in canonical orientation."""
     return SliceStack(pixels=pixels, **{field.name: getattr(geometry, field.name) for field in fields(geometry)})
 
 
@@ -187,11 +192,7 @@ def refuse_unless_alike(frames: Sequence[Frame]) -> None:
     """Raises ImageReadError when a frame differs from the first in matrix size, orientation or pixel spacing."""
     first = frames[0]
     for frame in frames[1:]:
-        same_plane = np.allclose(
-            [*frame.row_direction, *frame.column_direction], [*first.row_direction, *first.column_direction], atol=1e-3
-        )
-        same_spacing = np.allclose(frame.spacing_mm_rc, first.spacing_mm_rc, rtol=1e-3)
-        if not (same_plane and same_spacing and frame.shape_rc == first.shape_rc):
+        if not same_grid(first, frame):
             raise ImageReadError(
                 frame.path,
                 f"its frame {frame.number} and {first.path} differ in size, orientation or pixel spacing, so they are "
@@ -205,29 +206,31 @@ def _read_volume_slices(path: Path, indices: Sequence[int] | None, kind: Kind) -
     reorientation = find_reorientation(affine, path)
     slices = reorientation.apply(array.reshape(volume_shape(array.shape)))
     numbers = select_slices(indices, len(slices), path)
-    chosen = slices[list(numbers)]
-    return SliceStack(
-        pixels=as_mask(chosen, path) if kind == "mask" else _as_hu(chosen, path),
-        **_volume_geometry(reorientation, array.shape, affine, numbers, path),
-    )
+    geometry = volume_geometry(reorientation, array.shape, affine, path).take(numbers)
+    return stack_of(geometry, volume_values(slices[list(numbers)], path, kind))
 
 
-def _volume_geometry(
-    reorientation: Reorientation, shape: tuple[int, ...], affine: np.ndarray, numbers: tuple[int, ...], path: Path
-) -> dict[str, Any]:
-    """The arguments of a volume's `SliceGeometry`; a 2-D image has no thickness, whatever its affine says."""
-    canonical = reorientation.canonical_affine(affine, volume_shape(shape))
+def volume_values(slices: np.ndarray, path: Path, kind: Kind = "image") -> np.ndarray:
+    """(N,H,W) HU or mask values of canonical slices of a volume file."""
+    return as_mask(slices, path) if kind == "mask" else _as_hu(slices, path)
+
+
+def volume_geometry(
+    reorientation: Reorientation, shape: tuple[int, ...], affine_ras_mm: np.ndarray, path: Path
+) -> SliceGeometry:
+    """The geometry of all slices of a volume file; a 2-D image has no thickness, whatever its affine says."""
+    canonical = reorientation.canonical_affine(affine_ras_mm, volume_shape(shape))
     count = volume_shape(shape)[reorientation.axes[0]]
     is_known = len(shape) > 2
     thickness_mm = abs(float(canonical[:3, 0] @ slice_normal(canonical))) if is_known else np.nan
-    return {
-        "slice_index": numbers,
-        "paths": (path,) * len(numbers),
-        "reorientation": reorientation,
-        "source_shape": shape,
-        "source_affine_ras_mm": affine,
-        "places": SlicePlaces.even(canonical, [thickness_mm] * count, is_known).take(numbers),
-    }
+    return SliceGeometry(
+        slice_index=tuple(range(count)),
+        paths=(path,) * count,
+        reorientation=reorientation,
+        source_shape=shape,
+        source_affine_ras_mm=affine_ras_mm,
+        places=SlicePlaces.even(canonical, [thickness_mm] * count, is_known),
+    )
 
 
 def _as_hu(values: np.ndarray, path: Path) -> np.ndarray:
