@@ -12,6 +12,8 @@ from monai.bundle import run as run_bundle
 from pydicom.data import get_testdata_file
 
 from monai_ich.config.former_configs import upgraded
+from monai_ich.reading.hounsfield import HU, ValueRule
+from monai_ich.reading.series_choice import SeriesChoice
 from monai_ich.utils.errors import RunDirectoryError
 from monai_ich.utils.run_files import RunDirectory
 
@@ -55,8 +57,26 @@ def newest_complete_run(runs_dir: Path) -> Path:
     return complete[-1].parent
 
 
-def predict_with_run(run: Path, source: Path, output_dir: Path) -> None:
+def predict_with_run(
+    run: Path,
+    source: Path,
+    output_dir: Path,
+    series: SeriesChoice | None = None,
+    *,
+    file_names: bool = False,
+    values: ValueRule = HU,
+    allow_lossy: bool = False,
+) -> None:
     """Predicts `source` with a run's own configs: the same as `inference.json` on the command line.
+
+    Args:
+        run: the run's directory.
+        source: a DICOM file, a folder of one series, or a volume such as NIfTI.
+        output_dir: where to write.
+        series: which series of the source, where it holds several.
+        file_names: names of files may be written into the results.
+        values: how the source's values are to be read.
+        allow_lossy: take pixels that were compressed with loss at more than 15:1.
 
     Raises:
         RunDirectoryError: when `run` is no run's directory.
@@ -74,7 +94,31 @@ def predict_with_run(run: Path, source: Path, output_dir: Path) -> None:
             run_dir=str(run),  # a run of before names the folder that it was made in, and may have been moved since
             input=str(source),
             output_dir=str(output_dir),
+            **_of_dataset(
+                series or SeriesChoice(),
+                file_names=file_names,
+                offset_hu=values.offset_hu,
+                any_values=not values.is_checked,
+                allow_lossy=allow_lossy,
+            ),
         )
+
+
+def _of_dataset(series: SeriesChoice, **others: Any) -> dict[str, Any]:
+    """Arguments of `StudySlices`, set where they are used: the inference.json of a run of before does not name them."""
+    chosen: dict[str, Any] = {
+        "series_uid": _literal(series.uid),
+        "series_description": _literal(series.description),
+        "acquisition": series.acquisition,
+        **others,
+    }
+    return {f"dataset::{name}": value for name, value in chosen.items() if value}
+
+
+def _literal(text: str) -> str:
+    """A text that MONAI's config takes as it is, also where it holds the signs of expressions and references."""
+    is_plain = "@" not in text and not text.startswith(("$", "%"))
+    return text if is_plain else f"$bytes.fromhex('{text.encode().hex()}').decode()"
 
 
 def example_slice() -> Path:

@@ -10,17 +10,36 @@ import typer
 
 cli = typer.Typer()
 
+SERIES_UID = typer.Option(help="Series Instance UID to take where the source holds several series.")
+SERIES_DESCRIPTION = typer.Option(help="A part of the Series Description, or a regular expression, to take it by.")
+ACQUISITION = typer.Option(min=0, help="Of several acquisitions under one UID: its number in the error's list.")
+OFFSET = typer.Option(help="Add this to the source's values to make HU: -1024 for HU + 1024.")
+ANY_VALUES = typer.Option("--any-values", help="Take values that do not look like HU.")
+ALLOW_LOSSY = typer.Option("--allow-lossy", help="Take pixels compressed with loss at more than 15:1.")
+
 
 @cli.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="A run's directory, such as runs/mtl-...")],
     source: Annotated[Path, typer.Argument(help="A DICOM file, a folder of DICOM slices, or a NIfTI volume.")],
     output_dir: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("predictions"),
+    series_uid: Annotated[str, SERIES_UID] = "",
+    series_description: Annotated[str, SERIES_DESCRIPTION] = "",
+    acquisition: Annotated[int, ACQUISITION] = 0,
+    file_names: Annotated[
+        bool, typer.Option("--file-names", help="Write names of files into the results; they often name patients.")
+    ] = False,
+    offset: Annotated[float, OFFSET] = 0.0,
+    any_values: Annotated[bool, ANY_VALUES] = False,
+    allow_lossy: Annotated[bool, ALLOW_LOSSY] = False,
 ) -> None:
     """Predict one study with a trained run: probabilities (CSV, JSON), mask (NIfTI) and a picture."""
     from monai_ich.bundle import predict_with_run
+    from monai_ich.reading.hounsfield import ValueRule
+    from monai_ich.reading.series_choice import SeriesChoice
 
-    predict_with_run(run, source, output_dir)
+    choice, values = SeriesChoice(series_uid, series_description, acquisition), ValueRule(offset, not any_values)
+    predict_with_run(run, source, output_dir, choice, file_names=file_names, values=values, allow_lossy=allow_lossy)
 
 
 @cli.command()
@@ -56,13 +75,23 @@ def gradcam(
     method: Annotated[str, typer.Option(help="hirescam, gradcam or gradcam++.")] = "hirescam",
     against: Annotated[bool, typer.Option("--against", help="What speaks against the marker.")] = False,
     attribute: Annotated[str, typer.Option(help="Also maps of pairs against their cause: head_holder=yes.")] = "",
+    series_uid: Annotated[str, SERIES_UID] = "",
+    series_description: Annotated[str, SERIES_DESCRIPTION] = "",
+    acquisition: Annotated[int, ACQUISITION] = 0,
+    offset: Annotated[float, OFFSET] = 0.0,
+    any_values: Annotated[bool, ANY_VALUES] = False,
+    allow_lossy: Annotated[bool, ALLOW_LOSSY] = False,
 ) -> None:
     """Show where a run's classifier looks (the paper's Figure 4): pictures, and the heat inside the haematoma."""
     from monai_ich.gradcam.explainer import GradCAMChoice
     from monai_ich.gradcam.run_explanation import GradCAMRequest, explain_run
+    from monai_ich.reading.hounsfield import ValueRule
+    from monai_ich.reading.series_choice import SeriesChoice
 
     choice = GradCAMChoice(head, marker, layer, method, against)
-    explain_run(GradCAMRequest(run, source, output_dir, slices, choice, attribute))
+    series = SeriesChoice(series_uid, series_description, acquisition)
+    values = ValueRule(offset, not any_values)
+    explain_run(GradCAMRequest(run, source, output_dir, slices, choice, attribute, series, values, allow_lossy))
 
 
 @cli.command()

@@ -147,6 +147,7 @@ def _one_of(*options: str) -> Kind:
 
 
 _TEXT = Kind("a text that is not empty", lambda v: isinstance(v, str) and bool(v.strip()))
+_ANY_TEXT = Kind("a text", lambda v: isinstance(v, str | int | float) and not isinstance(v, bool))
 _NAME = Kind("a name without a slash", lambda v: isinstance(v, str) and bool(v) and "/" not in v)
 _PATH = Kind("a path, or an empty text", lambda v: isinstance(v, str))
 _CSV = Kind("the path of a .csv file", lambda v: isinstance(v, str) and v.endswith(".csv"))
@@ -237,6 +238,10 @@ SETTINGS: dict[str, Setting] = {
     "num_workers": Setting(_COUNT_OR_ZERO, _PLACE, "loader processes; they do not change a run"),
     "dfr_on": Setting(_one_of("val", "train"), _RESULT, "last-layer retraining: the split that the layer is fitted on (docs/robust_methods.md)"),
     "input": Setting(_PATH, _PLACE, "prediction: a DICOM file, a folder of one series, or a volume"),
+    "series_uid": Setting(_ANY_TEXT, _PLACE, "prediction: the Series Instance UID to take where the source holds several series"),
+    "series_description": Setting(_ANY_TEXT, _PLACE, "prediction: a part of the Series Description, or a regular expression, to take a series by"),
+    "acquisition": Setting(_COUNT_OR_ZERO, _PLACE, "prediction: which of several acquisitions under one Series Instance UID, from 1 as the error lists them; 0: there is one"),
+    "file_names": Setting(_SWITCH, _PLACE, "prediction: write names of files into the results; they often name patients"),
     "output_dir": Setting(_TEXT, _PLACE, "prediction, evaluation and last-layer retraining: where to write"),
     "checkpoint": Setting(_PATH, _PLACE, "prediction, evaluation and last-layer retraining: the weights; the best epoch's"),
 }

@@ -36,6 +36,8 @@ ROOTS = (
     "initialize",
     "run",
 )
+# What chooses among the series of a folder, with its defaults; a run of before does not have it.
+INPUT_SETTINGS: dict[str, Any] = {"series_uid": "", "series_description": "", "acquisition": 0, "file_names": False}
 # Arguments of a network's builder that name files of weights: a bundle has its own.
 WEIGHT_SOURCES = ("pretrained", "segmentation_checkpoint")
 
@@ -47,6 +49,8 @@ def inference_config(run: RunDirectory) -> dict[str, Any]:
     refer to. The `task` of `network_def` is still missing: the network's outputs decide it.
     """
     merged = upgraded(ConfigParser.load_config_files([str(run.config), str(run.inference_config)]))
+    merged = {**merged, **INPUT_SETTINGS}
+    merged["dataset"] = {**merged["dataset"], **{name: f"@{name}" for name in INPUT_SETTINGS}}
     builder = {key: value for key, value in merged.pop("network_def").items() if key not in WEIGHT_SOURCES}
     text = re.sub(r"@network_def\b", f"@{NETWORK}", json_text(merged))
     config = {

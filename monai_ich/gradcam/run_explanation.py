@@ -6,9 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 import torch
@@ -18,13 +16,14 @@ from rich.table import Column, Table
 from monai_ich.bundle.evaluation import Evaluation
 from monai_ich.bundle.saved_runs import open_config
 from monai_ich.gradcam.explainer import GradCAMChoice, GradCAMExplainer, unwrapped
-from monai_ich.gradcam.heat_figure import HeatSlices, heat_figure
 from monai_ich.gradcam.pair_maps import compared_choices, measure_pairs, summarise_pairs
+from monai_ich.gradcam.study_maps import explain_study
 from monai_ich.gradcam.test_set_maps import DRAWN_SLICES, MEASURES, figure_of, measure, slices_of_kinds, summarise
 from monai_ich.handlers import MLflowTracker
 from monai_ich.networks import MultiTaskNet, load_weights
 from monai_ich.prediction import StudySlices
-from monai_ich.transforms import to_source_geometry
+from monai_ich.reading.hounsfield import HU, ValueRule
+from monai_ich.reading.series_choice import SeriesChoice
 from monai_ich.utils.attributes import Attribute, parse_attribute, resolve_attribute
 from monai_ich.utils.console import console, progress_bar
 from monai_ich.utils.errors import ConfigurationError
@@ -46,6 +45,9 @@ class GradCAMRequest:
         slices: how many of each kind to draw; of a study, twice as many in all.
         choice: head, marker, layer and method.
         attribute: such as `head_holder=yes`: also measure the maps of its counterfactual pairs (`parse_attribute`).
+        series: which series of the source, where it holds several.
+        values: how the source's values are to be read.
+        allow_lossy: take a source that was compressed with loss at more than 15:1.
     """
 
     run: Path
@@ -54,6 +56,9 @@ class GradCAMRequest:
     slices: int = DRAWN_SLICES
     choice: GradCAMChoice = field(default_factory=GradCAMChoice)
     attribute: str = ""
+    series: SeriesChoice = field(default_factory=SeriesChoice)
+    values: ValueRule = HU
+    allow_lossy: bool = False
 
     @property
     def folder(self) -> Path:
@@ -74,6 +79,8 @@ def explain_run(request: GradCAMRequest) -> None:
     attribute = parse_attribute(request.attribute) if request.attribute else None
     if attribute is not None and request.source is not None:
         raise ConfigurationError("attribute: pairs are of a run's own test sets; leave out the study or --attribute.")
+    if request.source is None and not request.series.is_open:
+        raise ConfigurationError("series: a run's own test sets hold no series to choose; name the study first.")
     parser, explainer = _open(request.run, request.choice)
     batch_size: int = parser.get_parsed_content("batch_size")
     if request.source is None:
@@ -82,8 +89,18 @@ def explain_run(request: GradCAMRequest) -> None:
             explain_pairs(evaluation, explainer, attribute, request.folder)
         explain_test_sets(evaluation, explainer, request)
     else:
-        study = StudySlices(request.source, parser.get_parsed_content("preprocessing"))
-        explain_study(study, explainer, request, batch_size)
+        preprocessing = parser.get_parsed_content("preprocessing")
+        study = StudySlices(
+            request.source,
+            preprocessing,
+            request.series.uid,
+            request.series.description,
+            request.series.acquisition,
+            offset_hu=request.values.offset_hu,
+            any_values=not request.values.is_checked,
+            allow_lossy=request.allow_lossy,
+        )
+        explain_study(study, explainer, request.folder, request.slices, batch_size)
 
 
 def explain_pairs_of_run(run: Path, attribute: Attribute, test_sets: Sequence[str] = ()) -> Path:
@@ -228,66 +245,3 @@ def _report(summary: pd.DataFrame, explainer: GradCAMExplainer, written: Sequenc
         table.add_row(row["test_set"], row["kind"], *counts, *means)
     console.print(table)
     console.print(f"written to {written[0].parent}: {', '.join(path.name for path in written)}", soft_wrap=True)
-
-
-def explain_study(
-    study: StudySlices, explainer: GradCAMExplainer, request: GradCAMRequest, batch_size: int
-) -> pd.DataFrame:
-    """Writes the heat of a whole study: `gradcam.nii.gz` on the input's own grid, `gradcam.csv` and `gradcam.png`.
-
-    The volume is not scaled slice by slice, so that slices can be compared; each picture is. The figure is also written
-    as PDF.
-
-    Args:
-        study: what to explain.
-        explainer: of a trained network.
-        request: where to write, and how many slices to draw: twice `slices`, the most probable ones (of a
-            segmentation, those of the highest heat).
-        batch_size: slices at once.
-
-    Returns:
-        What `gradcam.csv` holds: one row a slice, from foot to head, with its probability and its map's maximum.
-    """
-    maps, probabilities = _maps_of_study(study, explainer, batch_size)
-    table = pd.DataFrame(
-        {
-            "slice": list(study.stack.slice_index),
-            "z_mm": np.round(study.stack.centres_ras_mm()[:, 2], 2),
-            "probability": probabilities.round(6),
-            "map_maximum": maps.max(axis=(1, 2)),
-        }
-    )
-    ranking = table["map_maximum"] if table["probability"].isna().all() else table["probability"]
-    chosen = sorted(np.argsort(-ranking.to_numpy(), kind="stable")[: 2 * request.slices].tolist())
-    folder = request.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    volume = to_source_geometry(maps, study.stack)
-    nib.save(nib.Nifti1Image(volume.array.astype(np.float32), volume.affine_ras_mm), folder / "gradcam.nii.gz")
-    table.to_csv(folder / "gradcam.csv", index=False, lineterminator="\n")
-    groups = [
-        HeatSlices("CT", study.images[part].numpy(), maps[part], [_study_title(table, i) for i in part])
-        for part in (chosen[begin : begin + request.slices] for begin in range(0, len(chosen), request.slices))
-    ]
-    save_figure(heat_figure(groups, explainer.title), folder / "gradcam.png")
-    console.print(explainer.title)
-    console.print(f"written to {folder}: gradcam.png, gradcam.pdf, gradcam.csv, gradcam.nii.gz", soft_wrap=True)
-    return table
-
-
-def _maps_of_study(study: StudySlices, explainer: GradCAMExplainer, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N, S, S) maps and (N,) probabilities, NaN without a classifier."""
-    maps, probabilities = [], []
-    with progress_bar() as progress:
-        task = progress.add_task("Grad-CAM", total=len(study))
-        for batch in study.images[:, None].split(batch_size):
-            found = explainer(batch)
-            maps.append(found.maps.numpy())
-            known = explainer.probabilities(found.output)
-            probabilities.append(np.full(len(batch), np.nan) if known is None else known.numpy())
-            progress.advance(task, len(batch))
-    return np.concatenate(maps), np.concatenate(probabilities)
-
-
-def _study_title(table: pd.DataFrame, row: int) -> str:
-    probability: Any = table["probability"][row]
-    return f"slice {table['slice'][row]}" + ("" if np.isnan(probability) else f", p = {probability:.2f}")

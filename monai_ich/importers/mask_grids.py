@@ -123,9 +123,9 @@ def read_mask_volume(path: Path) -> MaskVolume:
 
 
 def slice_step_mm(frames: Sequence[Frame]) -> float:
-    """The usual distance between the slices of a series along their normal, mm."""
+    """The usual distance between the slices of a series along their normal, mm; of a single slice its depth."""
     if len(frames) < 2:
-        return frames[0].thickness_mm
+        return frames[0].depth_mm
     along = np.array([float(frame.position_lps_mm @ frames[0].normal) for frame in frames])
     return float(np.median(np.abs(np.diff(along))))
 

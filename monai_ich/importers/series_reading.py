@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -129,12 +130,17 @@ def _header(first: Dataset, ordered: Sequence[Slice]) -> dict[str, Any]:
         "kernel": str(first.get("ConvolutionKernel") or ""),
         "kvp": str(first.get("KVP") or ""),
         "pixel_spacing_mm": round(frame.spacing_mm_rc[0], 4),
-        "slice_thickness_mm": round(frame.thickness_mm, 4),
-        "slice_step_mm": round(_step_mm(ordered), 4),
+        "slice_thickness_mm": _known(frame.thickness_mm),
+        "slice_step_mm": _known(_step_mm(ordered)),
         "tilt_deg": round(float(np.degrees(np.arccos(np.clip(normal[2], 0, 1)))), 2),
         "contrast": "yes" if any(one.frame.acquisition.contrast for one in ordered) else contrast_of(first),
         "lossy": "yes" if any(one.frame.acquisition.lossy for one in ordered) else lossy_of(first),
     }
+
+
+def _known(length_mm: float) -> float | str:
+    """A length for the report, or "" where it is unknown."""
+    return "" if math.isnan(length_mm) else round(length_mm, 4)
 
 
 def _mask_grid(placed: PlacedMasks) -> str:

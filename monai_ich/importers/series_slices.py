@@ -9,10 +9,12 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from monai_ich.reading.acquisition_runs import SAME_POSITION_MM, separate_scans
 from monai_ich.reading.dicom_frames import Frame, describe_frames, open_dicom
 from monai_ich.reading.hounsfield import ValueCheck
-from monai_ich.reading.series import SAME_POSITION_MM, refuse_gaps, sort_by_position
+from monai_ich.reading.series import refuse_gaps, sort_by_position
 from monai_ich.reading.slice_reading import decode_to_values, frames_affine, refuse_unless_alike, refuse_unless_axial
+from monai_ich.utils.errors import ImageReadError
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +63,13 @@ def series_order(slices: Sequence[Slice], allow_gaps: bool) -> tuple[list[Slice]
         The slices, and notes: copies dropped, uneven spacing.
 
     Raises:
-        ImageReadError: slices differ in size, orientation or spacing; two at one place differ in their values; a gap.
+        ImageReadError: slices differ in size, orientation or spacing; two at one place differ in their values; several
+            acquisitions overlap; a gap.
     """
     refuse_unless_alike([one.frame for one in slices])
     unique = _without_copies(slices)
     by_frame = {id(one.frame): one for one in unique}
+    _refuse_several_scans([one.frame for one in unique])
     frames = sort_by_position([one.frame for one in unique])
     copies = len(slices) - len(unique)
     notes = [f"{copies} copies of slices left out"] if copies else []
@@ -73,6 +77,19 @@ def series_order(slices: Sequence[Slice], allow_gaps: bool) -> tuple[list[Slice]
         refuse_gaps(frames)
     notes += frames_affine(frames)[1]
     return [by_frame[id(frame)] for frame in frames], notes
+
+
+def _refuse_several_scans(frames: Sequence[Frame]) -> None:
+    """Raises ImageReadError where one Series Instance UID holds several scans of the same place."""
+    scans = separate_scans(frames)
+    if len(scans) > 1:
+        counts = " and ".join(str(len(scan)) for scan in scans)
+        raise ImageReadError(
+            scans[1][0].path,
+            f"it and {scans[0][0].path} belong to different acquisitions, of {counts} slices, which overlap or have "
+            "different frames of reference under one Series Instance UID",
+            "Keep one of the acquisitions in the folder, or give each a Series Instance UID of its own.",
+        )
 
 
 def _without_copies(slices: Sequence[Slice]) -> list[Slice]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from monai_ich.reading.decoders import choose_decoder
 from monai_ich.reading.deflated import refuse_inflation
 from monai_ich.reading.dicom_lengths import refuse_cut_fragments, refuse_other_length
 from monai_ich.reading.functional_groups import find_attribute, parametric_units
+from monai_ich.reading.scan_mark import ScanMark
 from monai_ich.reading.size_limits import refuse_too_many_voxels
 from monai_ich.utils.errors import ImageReadError, cut
 
@@ -64,9 +66,10 @@ class Frame:
         row_direction, column_direction: (3,) LPS directions in which the column index, and the row index, grows;
             Image Orientation (0020,0037).
         spacing_mm_rc: distance between rows and between columns, Pixel Spacing (0028,0030).
-        thickness_mm: Slice Thickness (0018,0050), 1 when it is not given.
+        thickness_mm: Slice Thickness (0018,0050); NaN where it is missing, empty or 0.
         slope, intercept: Rescale (0028,1053), (0028,1052); 1 and 0 for a mask.
         acquisition: how the slice was made.
+        mark: in which scan of its series.
     """
 
     path: Path
@@ -80,11 +83,17 @@ class Frame:
     slope: float
     intercept: float
     acquisition: Acquisition
+    mark: ScanMark
 
     @property
     def normal(self) -> np.ndarray:
         """(3,) LPS unit vector across the slice."""
         return np.cross(self.row_direction, self.column_direction)
+
+    @property
+    def depth_mm(self) -> float:
+        """The thickness, or 1 mm where it is unknown: for affines, which need a depth, and not for measurements."""
+        return 1.0 if math.isnan(self.thickness_mm) else self.thickness_mm
 
 
 @contextlib.contextmanager
@@ -226,13 +235,13 @@ def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str, acquis
             raise ImageReadError(path, f"RescaleType is {rescale_type!r}, expected HU", "Export the CT numbers.")
     if orientation.shape != (6,) or spacing.shape != (2,) or position.shape != (3,) or not (spacing > 0).all():
         raise ImageReadError(path, "ImageOrientation, PixelSpacing or ImagePosition has the wrong number of values")
-    thickness_mm = float(find_attribute(dataset, number, "SliceThickness") or 1.0)  # type: ignore[arg-type]
-    numbers = (*orientation, *spacing, *position, slope, intercept, thickness_mm)
-    if not np.isfinite(numbers).all() or slope == 0 or thickness_mm < 0:
+    stated = float(find_attribute(dataset, number, "SliceThickness") or 0)  # type: ignore[arg-type]
+    numbers = (*orientation, *spacing, *position, slope, intercept, stated)
+    if not np.isfinite(numbers).all() or slope == 0 or stated < 0:
         raise ImageReadError(
             path,
             f"a geometry or rescale attribute is not a usable number (slope {slope}, intercept {intercept}, "
-            f"thickness {thickness_mm} mm, position {position.tolist()})",
+            f"thickness {stated} mm, position {position.tolist()})",
             "Export the original CT slice.",
         )
     row_direction, column_direction = orientation[:3], orientation[3:]
@@ -251,10 +260,11 @@ def _describe_frame(dataset: Dataset, path: Path, number: int, kind: str, acquis
         row_direction=row_direction,
         column_direction=column_direction,
         spacing_mm_rc=(float(spacing[0]), float(spacing[1])),
-        thickness_mm=thickness_mm,
+        thickness_mm=stated or math.nan,
         slope=slope,
         intercept=intercept,
         acquisition=acquisition,
+        mark=ScanMark.of(dataset, number),
     )
 
 

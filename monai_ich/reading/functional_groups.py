@@ -16,6 +16,8 @@ _MACRO = {
     "RescaleSlope": "PixelValueTransformationSequence",
     "RescaleIntercept": "PixelValueTransformationSequence",
     "RescaleType": "PixelValueTransformationSequence",
+    "FrameAcquisitionNumber": "FrameContentSequence",
+    "FrameAcquisitionDateTime": "FrameContentSequence",
 }
 
 
@@ -28,7 +30,7 @@ def find_attribute(dataset: Dataset, number: int, keyword: str) -> object | None
     if shared := dataset.get("SharedFunctionalGroupsSequence"):
         groups.append(shared[0])
     for group in groups:
-        macro = group.get(_MACRO[keyword])
+        macro = group.get(_MACRO[keyword]) if keyword in _MACRO else None
         if macro and macro[0].get(keyword) is not None:
             return macro[0].get(keyword)
     return dataset.get(keyword)

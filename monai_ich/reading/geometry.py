@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import nibabel as nib
 import numpy as np
 
+from monai_ich.reading.slice_places import SlicePlaces
 from monai_ich.utils.errors import ImageReadError
 
 # Axes of RAS space, in nibabel's numbering.
@@ -79,33 +81,40 @@ def find_reorientation(affine_ras_mm: np.ndarray, source: Path) -> Reorientation
     )
 
 
-@dataclass(frozen=True, eq=False)
-class SliceStack:
-    """Axial slices in canonical orientation (rows anterior -> posterior, columns right -> left) with their geometry.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SliceGeometry:
+    """Axial slices in canonical orientation (rows anterior -> posterior, columns right -> left), without their pixels.
 
     Attributes:
-        pixels: (N,H,W); float32 HU for an image, uint8 {0,1} for a mask.
         slice_index: for each of the N slices, its 0-based index along the stored head-foot axis (frame number of a
             multi-frame DICOM, position in the sorted series of a folder).
         paths: the file of each slice.
         reorientation: how the stored array became canonical.
         source_shape: shape of the stored array (2-D, 3-D, or with trailing axes of length 1); a DICOM counts as
             stored (columns, rows, slices), as NIfTI would hold it.
-        source_affine_ras_mm: (4,4), stored index order (a, b, c, 1) -> RAS mm.
+        source_affine_ras_mm: (4,4), stored index order (a, b, c, 1) -> RAS mm. Of slices that are not on one even
+            grid (`places.is_even`), its in-plane axes and its first slice are right, and the others are not.
+        places: where each slice lies.
         notes: what the reader had to mend or to assume, in words.
     """
 
-    pixels: np.ndarray
     slice_index: tuple[int, ...]
     paths: tuple[Path, ...]
     reorientation: Reorientation
     source_shape: tuple[int, ...]
     source_affine_ras_mm: np.ndarray
+    places: SlicePlaces
     notes: tuple[str, ...] = ()
 
     @property
+    def shape_rc(self) -> tuple[int, int]:
+        """Rows and columns of each slice in canonical orientation."""
+        stored = volume_shape(self.source_shape)
+        return stored[self.reorientation.axes[1]], stored[self.reorientation.axes[2]]
+
+    @property
     def affine_ras_mm(self) -> np.ndarray:
-        """(4,4), canonical index order (source slice index, row, column, 1) -> RAS mm."""
+        """(4,4), canonical index order (source slice index, row, column, 1) -> RAS mm; see `source_affine_ras_mm`."""
         return self.reorientation.canonical_affine(self.source_affine_ras_mm, volume_shape(self.source_shape))
 
     @property
@@ -116,14 +125,42 @@ class SliceStack:
 
     @property
     def slice_step_mm(self) -> float:
-        """Distance between neighbouring slices along the patient's slice direction, mm."""
+        """Distance between neighbouring slices along the patient's slice direction, mm; a mean where it varies."""
         return float(np.linalg.norm(self.affine_ras_mm[:3, 0]))
 
+    def take(self, numbers: Sequence[int]) -> Self:
+        """Some of the slices, by their positions here; a position may come twice."""
+        chosen = list(numbers)
+        return replace(
+            self,
+            slice_index=tuple(self.slice_index[number] for number in chosen),
+            paths=tuple(self.paths[number] for number in chosen),
+            places=self.places.take(chosen),
+        )
+
     def centres_ras_mm(self) -> np.ndarray:
-        """(N,3) RAS mm of each slice's centre."""
-        rows, columns = self.pixels.shape[1:]
-        index = np.array([[n, (rows - 1) / 2, (columns - 1) / 2, 1.0] for n in self.slice_index])
-        return (index @ self.affine_ras_mm.T)[:, :3]
+        """(N,3) RAS mm of each slice's own centre."""
+        rows, columns = self.shape_rc
+        in_plane = self.affine_ras_mm[:3, 1:3] @ [(rows - 1) / 2, (columns - 1) / 2]
+        return np.asarray(self.places.first_pixel_ras_mm + in_plane)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SliceStack(SliceGeometry):
+    """Slices with their geometry.
+
+    Attributes:
+        pixels: (N,H,W); float32 HU for an image, uint8 {0,1} for a mask.
+    """
+
+    pixels: np.ndarray
+
+    def take(self, numbers: Sequence[int]) -> Self:
+        chosen = list(numbers)
+        one = len(chosen) == 1
+        return replace(
+            super().take(chosen), pixels=self.pixels[chosen[0] : chosen[0] + 1] if one else self.pixels[chosen]
+        )
 
 
 def volume_shape(source_shape: Sequence[int]) -> tuple[int, int, int]:

@@ -69,6 +69,9 @@ class ValueRule:
         return cls(offset)
 
 
+HU = ValueRule()
+
+
 class ValueCheck:
     """Looks at the slices of one volume, some at a time, and refuses the volume where its values are no HU."""
 

@@ -6,31 +6,28 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
+from monai_ich.reading.acquisition_notes import refuse_lossy
+from monai_ich.reading.acquisition_runs import SAME_POSITION_MM
 from monai_ich.reading.dicom_frames import Frame, damage_refused, describe_frames, open_dicom
 from monai_ich.reading.file_tree import files_below
 from monai_ich.reading.functional_groups import parametric_units
 from monai_ich.reading.geometry import SliceStack
+from monai_ich.reading.hounsfield import HU, ValueCheck, ValueRule
+from monai_ich.reading.open_series import OpenSeries, open_frames, open_volume_file
+from monai_ich.reading.series_choice import FoundSeries, SeriesChoice, choose_scan
 from monai_ich.reading.slice_reading import (
     EVEN_SPACING_TOLERANCE_MM,
-    decode_to_values,
     is_axial,
-    read_slices,
-    refuse_unless_alike,
     refuse_unless_axial,
-    stack_frames,
 )
 from monai_ich.reading.volumes import is_volume
 from monai_ich.utils.errors import FaultList, ImageReadError
-
-# Two slices nearer than this are the same slice, mm.
-SAME_POSITION_MM = 0.01
 
 GAP_REMEDY = "Copy the missing slices, or accept uneven spacing with allow_gaps=True."
 
@@ -43,38 +40,78 @@ _MOST_FIRST = 256  # bytes of that element's value
 CT_STORAGE = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 
 
-def read_series(source: Path | Sequence[Path], series_uid: str | None = None, allow_gaps: bool = False) -> SliceStack:
+def read_series(
+    source: Path | Sequence[Path],
+    series_uid: str | None = None,
+    allow_gaps: bool = False,
+    choice: SeriesChoice | None = None,
+    values: ValueRule = HU,
+) -> SliceStack:
     """Reads one CT series as HU, slices in order from foot to head.
 
     Args:
         source: a folder (searched with its subfolders), a list of DICOM files, or one file: DICOM or volume.
-        series_uid: the Series Instance UID (0020,000E) to take where there are several.
+        series_uid: the Series Instance UID (0020,000E) to take where there are several; short for `choice`.
         allow_gaps: accept unevenly spaced slices (missing ones, or thinner slices at the skull base); the returned
-            stack then carries a note, and its affine is the even one between the first and the last slice.
+            stack then carries a note, and `places` says where each slice lies.
+        choice: which series, and which of its acquisitions.
+        values: how its values are to be read.
 
     Raises:
-        ImageReadError: when there is no CT, several series and none chosen, two slices at one position, a gap, or
-            a file that cannot be read.
+        ImageReadError: when there is no CT, several series and none chosen, two slices at one position, a gap, values
+            that are no HU, too much lossy compression, or a file that cannot be read.
     """
+    series = open_series(source, choice or SeriesChoice(series_uid or ""), allow_gaps, values)
+    stack = series.read(range(len(series)))
+    if values.is_checked:
+        check = ValueCheck()
+        check.add(stack.pixels, stack.paths)
+        check.refuse(source if isinstance(source, Path) else None)
+    return stack
+
+
+def open_series(
+    source: Path | Sequence[Path],
+    choice: SeriesChoice | None = None,
+    allow_gaps: bool = False,
+    values: ValueRule = HU,
+    allow_lossy: bool = False,
+) -> OpenSeries:
+    """Finds the one CT series that `read_series` reads, with its geometry; its pixels are decoded later, in parts.
+
+    Whoever decodes them looks at their values (`ValueCheck`).
+
+    Raises:
+        ImageReadError: see `read_series`; damaged pixels are found when they are decoded.
+    """
+    choice = choice or SeriesChoice()
     if not isinstance(source, Sequence):
         source = Path(source)
         if source.is_file() and is_volume(source):
-            return read_slices(source)
+            _refuse_choice(choice, source)
+            return open_volume_file(source, values.offset_hu)
         files = _files_of(source)
     else:
         files = [Path(path) for path in source]
-    frames = _choose_series(_group_by_series(files, strict=len(files) == 1), source, series_uid)
+    where = source if isinstance(source, Path) else f"the list of {len(source)} files"
+    frames = choose_scan(_group_by_series(files, strict=len(files) == 1), where, choice)
     frames = sort_by_position(frames)
-    refuse_unless_alike(frames)
     if not allow_gaps:
         refuse_gaps(frames)
-    return stack_frames(frames, range(len(frames)), _decode(frames))
+    if not allow_lossy:
+        worst = max(frames, key=lambda frame: frame.acquisition.ratio if frame.acquisition.ratio > 0 else 0.0)
+        refuse_lossy(worst.acquisition, worst.path)
+    return open_frames(frames, values.offset_hu)
 
 
-@dataclass
-class _Series:
-    number: str
-    frames: list[Frame]
+def _refuse_choice(choice: SeriesChoice, source: Path) -> None:
+    """Raises ImageReadError when a series is asked for of a file that knows none."""
+    if not choice.is_open:
+        raise ImageReadError(
+            source,
+            "is a volume, which holds no DICOM series to choose from",
+            "Leave out --series-uid, --series-description and --acquisition.",
+        )
 
 
 def _files_of(source: Path) -> list[Path]:
@@ -85,13 +122,13 @@ def _files_of(source: Path) -> list[Path]:
     return files_below(source)
 
 
-def _group_by_series(files: Sequence[Path], strict: bool) -> dict[str, _Series]:
+def _group_by_series(files: Sequence[Path], strict: bool) -> dict[str, FoundSeries]:
     """Axial CT frames by Series Instance UID.
 
     What else lies in a study's folder (reports, localizers, reformats, text files) is passed over, unless `strict`:
     then its fault is raised. A damaged CT slice is always a fault, since a silent hole in a series is worse.
     """
-    series: dict[str, _Series] = {}
+    series: dict[str, FoundSeries] = {}
     faults = FaultList("CT slices of the series cannot be read")
     for path in files:
         try:
@@ -103,12 +140,13 @@ def _group_by_series(files: Sequence[Path], strict: bool) -> dict[str, _Series]:
             frames = describe_frames(dataset, path, "image")
             with damage_refused(path, "its series is malformed", "Export the original CT slice."):
                 uid, number = str(dataset.get("SeriesInstanceUID", "")), str(dataset.get("SeriesNumber", "?"))
+                description = str(dataset.get("SeriesDescription") or "")
         except ImageReadError as error:
             faults.add(str(error))
             continue
         if not strict and not is_axial(frames[0]):
             continue
-        series.setdefault(uid, _Series(number, [])).frames.extend(frames)
+        series.setdefault(uid, FoundSeries(uid, number, description)).frames.extend(frames)
     faults.raise_if_any(ImageReadError)
     return series
 
@@ -142,24 +180,6 @@ def _is_ct_slice(dataset: Dataset, path: Path) -> bool:
     with damage_refused(path, "its kind is malformed", "Export the original CT slice."):
         localizer = "LOCALIZER" in (dataset.get("ImageType") or ())
         return dataset.SOPClassUID in CT_STORAGE and not localizer and not parametric_units(dataset)
-
-
-def _choose_series(series: dict[str, _Series], source: Path | Sequence[Path], series_uid: str | None) -> list[Frame]:
-    where = source if isinstance(source, Path) else f"the list of {len(source)} files"
-    if not series:
-        raise ImageReadError(where, "holds no axial CT slice in DICOM", "Give a folder of CT slices, or a volume file.")
-    known = "\n".join(
-        f"  - {uid} (series number {entry.number}, {len(entry.frames)} slices)" for uid, entry in series.items()
-    )
-    if series_uid is None:
-        if len(series) > 1:
-            raise ImageReadError(
-                where, f"holds {len(series)} CT series:\n{known}\nOne must be chosen", "Name it by its series_uid."
-            )
-        series_uid = next(iter(series))
-    if series_uid not in series:
-        raise ImageReadError(where, f"holds no CT series {series_uid}; it holds:\n{known}\nOne of them is expected")
-    return series[series_uid].frames
 
 
 def sort_by_position(frames: Sequence[Frame]) -> list[Frame]:
@@ -196,22 +216,3 @@ def refuse_gaps(frames: Sequence[Frame]) -> None:
             f"it and {frames[worst + 1].path} lie {steps[worst]:.2f} mm apart where the series has {usual:.2f} mm",
             GAP_REMEDY,
         )
-
-
-def _decode(frames: Sequence[Frame]) -> np.ndarray:
-    """(N,H,W) HU in the order of `frames`; each file is opened once, and all damaged ones are reported together."""
-    by_file: dict[Path, list[int]] = {}
-    for position, frame in enumerate(frames):
-        by_file.setdefault(frame.path, []).append(position)
-    values = np.empty((0, *frames[0].shape_rc), dtype=np.float32)
-    faults = FaultList(f"{len(by_file)} files make up the series; some cannot be decoded")
-    for path, positions in by_file.items():
-        try:
-            decoded = decode_to_values(open_dicom(path), [frames[p] for p in positions], "image")
-            if not len(values):  # the first file has proved its size, so the header may be believed
-                values = np.empty((len(frames), *frames[0].shape_rc), dtype=np.float32)
-            values[positions] = decoded
-        except ImageReadError as error:
-            faults.add(str(error))
-    faults.raise_if_any(ImageReadError)
-    return values

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from monai_ich.reading.acquisition_notes import acquisition_notes
+from monai_ich.reading.acquisition_runs import same_grid
 from monai_ich.reading.dicom_frames import (
     LOWEST_HU,
     Frame,
@@ -20,7 +22,15 @@ from monai_ich.reading.dicom_frames import (
     open_dicom,
     to_hu,
 )
-from monai_ich.reading.geometry import SliceStack, find_reorientation, select_slices, volume_shape
+from monai_ich.reading.geometry import (
+    Reorientation,
+    SliceGeometry,
+    SliceStack,
+    find_reorientation,
+    select_slices,
+    volume_shape,
+)
+from monai_ich.reading.slice_places import SlicePlaces, slice_normal
 from monai_ich.reading.volumes import is_volume, read_volume
 from monai_ich.utils.errors import ImageReadError, cut
 
@@ -91,34 +101,68 @@ def stack_frames(frames: Sequence[Frame], numbers: Sequence[int], values: np.nda
     Raises:
         ImageReadError: when the slices are not axial, or differ among themselves in orientation, spacing or size.
     """
+    return with_pixels(frames_geometry(frames, numbers), values)
+
+
+def with_pixels(geometry: SliceGeometry, values: np.ndarray) -> SliceStack:
+    """The stack of slices whose values (N,H,W) have rows and columns as DICOM stores them."""
+    stored = values.transpose(2, 1, 0)  # (columns, rows, slices), as NIfTI would hold it
+    return stack_of(geometry, np.ascontiguousarray(geometry.reorientation.apply(stored)))
+
+
+def stack_of(geometry: SliceGeometry, pixels: np.ndarray) -> SliceStack:
+    """The stack of slices whose pixels (N,H,W) are in canonical orientation."""
+    return SliceStack(pixels=pixels, **{field.name: getattr(geometry, field.name) for field in fields(geometry)})
+
+
+def frames_geometry(frames: Sequence[Frame], numbers: Sequence[int]) -> SliceGeometry:
+    """The geometry of the frames `numbers` out of all `frames` of a volume, in slice order.
+
+    Raises:
+        ImageReadError: when the slices are not axial, or differ among themselves in orientation, spacing or size.
+    """
     first = frames[0]
     refuse_unless_axial(first)
     refuse_unless_alike(frames)
     affine, notes = frames_affine(frames)
     reorientation = find_reorientation(affine, first.path)
-    stored = values.transpose(2, 1, 0)  # (columns, rows, slices), as NIfTI would hold it
-    return SliceStack(
-        pixels=np.ascontiguousarray(reorientation.apply(stored)),
+    source_shape = (first.shape_rc[1], first.shape_rc[0], len(frames))
+    canonical = reorientation.canonical_affine(affine, source_shape)
+    places = _places(frames, affine, canonical, is_even=not notes)
+    return SliceGeometry(
         slice_index=tuple(numbers),
         paths=tuple(frames[n].path for n in numbers),
         reorientation=reorientation,
-        source_shape=(first.shape_rc[1], first.shape_rc[0], len(frames)),
+        source_shape=source_shape,
         source_affine_ras_mm=affine,
+        places=places.take(numbers),
         notes=(*notes, *acquisition_notes([frame.acquisition for frame in frames])),
     )
 
 
+def _places(frames: Sequence[Frame], affine: np.ndarray, canonical: np.ndarray, is_even: bool) -> SlicePlaces:
+    """Each frame at its own position; a single one has its thickness for extent, and several the even step."""
+    positions = np.array([frame.position_lps_mm for frame in frames]) @ _LPS_TO_RAS
+    first_pixels = positions + canonical[:3, 3] - affine[:3, 3]  # what the reversal of rows and columns moves
+    thickness_mm = [frame.thickness_mm for frame in frames]
+    # two slices always lie on a line; whether they are neighbours is known by their thickness alone
+    if is_even and len(frames) > 2:
+        return replace(SlicePlaces.even(canonical, thickness_mm), first_pixel_ras_mm=first_pixels)
+    places = SlicePlaces.single(first_pixels, slice_normal(canonical), thickness_mm)
+    return replace(places, is_even=is_even)
+
+
 def frames_affine(frames: Sequence[Frame]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The (4,4) affine of (column, row, slice, 1) -> RAS mm, and a note when the slices are not evenly spaced.
+    """The (4,4) affine of (column, row, slice, 1) -> RAS mm, and a note when it does not hold for every slice.
 
     The slice direction of several frames comes from their positions, which a tilted gantry shears against the
-    slice normal; of a single one it is the normal (DICOM PS3.3 C.7.6.2.1.1).
+    slice normal; of a single one it is the normal (DICOM PS3.3 C.7.6.2.1.1), as long as the slice is thick.
     """
     first, last = frames[0], frames[-1]
     if len(frames) > 1:
         step = (last.position_lps_mm - first.position_lps_mm) / (len(frames) - 1)
     else:
-        step = first.normal * first.thickness_mm
+        step = first.normal * first.depth_mm
     lps = np.column_stack(
         [
             first.row_direction * first.spacing_mm_rc[1],
@@ -134,7 +178,9 @@ def frames_affine(frames: Sequence[Frame]) -> tuple[np.ndarray, tuple[str, ...]]
     worst_mm = float(np.abs(positions - line).max())
     if worst_mm <= EVEN_SPACING_TOLERANCE_MM:
         return affine, ()
-    return affine, (f"slices are not evenly spaced: the affine is off by up to {worst_mm:.1f} mm",)
+    along_mm = float(np.abs((positions - line) @ first.normal).max())
+    how = "evenly spaced" if along_mm > EVEN_SPACING_TOLERANCE_MM else "in one straight line"
+    return affine, (f"slices are not {how}: one affine for all would be off by up to {worst_mm:.1f} mm",)
 
 
 def is_axial(frame: Frame) -> bool:
@@ -159,11 +205,7 @@ def refuse_unless_alike(frames: Sequence[Frame]) -> None:
     """Raises ImageReadError when a frame differs from the first in matrix size, orientation or pixel spacing."""
     first = frames[0]
     for frame in frames[1:]:
-        same_plane = np.allclose(
-            [*frame.row_direction, *frame.column_direction], [*first.row_direction, *first.column_direction], atol=1e-3
-        )
-        same_spacing = np.allclose(frame.spacing_mm_rc, first.spacing_mm_rc, rtol=1e-3)
-        if not (same_plane and same_spacing and frame.shape_rc == first.shape_rc):
+        if not same_grid(first, frame):
             raise ImageReadError(
                 frame.path,
                 f"its frame {frame.number} and {first.path} differ in size, orientation or pixel spacing, so they are "
@@ -179,14 +221,32 @@ def _read_volume_slices(
     reorientation = find_reorientation(affine, path)
     slices = reorientation.apply(array.reshape(volume_shape(array.shape)))
     numbers = select_slices(indices, len(slices), path)
-    chosen = slices[list(numbers)]
-    return SliceStack(
-        pixels=as_mask(chosen, path, labels) if kind == "mask" else _as_hu(chosen, path, offset_hu),
-        slice_index=numbers,
-        paths=(path,) * len(numbers),
+    geometry = volume_geometry(reorientation, array.shape, affine, path).take(numbers)
+    return stack_of(geometry, volume_values(slices[list(numbers)], path, kind, offset_hu, labels))
+
+
+def volume_values(
+    slices: np.ndarray, path: Path, kind: Kind = "image", offset_hu: float = 0.0, labels: Sequence[int] = ()
+) -> np.ndarray:
+    """(N,H,W) HU or mask values of canonical slices of a volume file; see `read_slices`."""
+    return as_mask(slices, path, labels) if kind == "mask" else _as_hu(slices, path, offset_hu)
+
+
+def volume_geometry(
+    reorientation: Reorientation, shape: tuple[int, ...], affine_ras_mm: np.ndarray, path: Path
+) -> SliceGeometry:
+    """The geometry of all slices of a volume file; a 2-D image has no thickness, whatever its affine says."""
+    canonical = reorientation.canonical_affine(affine_ras_mm, volume_shape(shape))
+    count = volume_shape(shape)[reorientation.axes[0]]
+    is_known = len(shape) > 2
+    thickness_mm = abs(float(canonical[:3, 0] @ slice_normal(canonical))) if is_known else np.nan
+    return SliceGeometry(
+        slice_index=tuple(range(count)),
+        paths=(path,) * count,
         reorientation=reorientation,
-        source_shape=array.shape,
-        source_affine_ras_mm=affine,
+        source_shape=shape,
+        source_affine_ras_mm=affine_ras_mm,
+        places=SlicePlaces.even(canonical, [thickness_mm] * count, is_known),
     )
 
 

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import itertools
 import math
 import struct
+import tempfile
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import itk
 import nibabel as nib
@@ -46,11 +50,67 @@ _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # none, metre, millimetre,
 _NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540
 # What a NIfTI file may hold beside its header and voxels: extensions before them, padding after them.
 _MOST_BESIDE_VOXELS = 1 << 24
+# What is unpacked beyond this goes to a temporary file, in blocks.
+_MOST_IN_MEMORY, _BLOCK = 1 << 26, 1 << 20
 
 
 def is_volume(path: Path) -> bool:
     """True when the name says NIfTI, NRRD or MetaImage; everything else is tried as DICOM."""
     return path.name.lower().endswith(NIFTI_SUFFIXES + ITK_SUFFIXES)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredVolume:
+    """A volume file whose header was read.
+
+    Attributes:
+        path: the file.
+        shape: of the stored array `(A,B[,C][,1...])`.
+        affine_ras_mm: (4,4), stored index order (a, b, c, 1) -> RAS mm.
+        values: the stored array with its scaling applied; an array, or nibabel's proxy of one, which reads what is
+            asked for.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    affine_ras_mm: np.ndarray
+    values: Any
+
+    def loaded(self) -> StoredVolume:
+        """The same with all voxels in memory.
+
+        Raises:
+            ImageReadError: they cannot be decoded.
+        """
+        with _decoding(self.path):
+            return replace(self, values=np.asanyarray(self.values))
+
+    def part(self, axis: int, start: int, stop: int) -> np.ndarray:
+        """The voxels from `start` to `stop` of one of three axes, (A,B,C) otherwise.
+
+        A part along the last axis lies in one piece of the file. For others, take it of the `loaded` volume.
+
+        Raises:
+            ImageReadError: they cannot be decoded.
+        """
+        with _decoding(self.path):
+            if len(self.shape) > 2 and axis == 2:
+                return np.asanyarray(self.values[:, :, start:stop]).reshape((*self.shape[:2], stop - start))
+            whole = np.asanyarray(self.values).reshape((*self.shape, 1)[:3])
+            return whole[(slice(None),) * axis + (slice(start, stop),)]
+
+
+@contextlib.contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Turns what the libraries raise on a damaged file into ImageReadError."""
+    try:
+        yield
+    except _READ_ERRORS as error:
+        raise ImageReadError(
+            path,
+            f"cannot be decoded ({cut(str(error))}); the file is damaged or not what its name says",
+            "Copy it again from its source.",
+        ) from error
 
 
 def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -59,30 +119,31 @@ def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ImageReadError: when the file cannot be decoded, has no geometry, holds colours, or has a fourth axis.
     """
-    reader = _read_nifti if path.name.lower().endswith(NIFTI_SUFFIXES) else _read_with_itk
-    try:
-        array, affine = reader(path)
-    except _READ_ERRORS as error:
+    volume = open_volume(path).loaded()
+    return volume.values, volume.affine_ras_mm
+
+
+def open_volume(path: Path) -> StoredVolume:
+    """Reads the header of a volume file; the voxels of NIfTI are read later, those of other formats at once.
+
+    Raises:
+        ImageReadError: see `read_volume`; the voxels of an unpacked NIfTI are found to be damaged when they are read.
+    """
+    is_nifti = path.name.lower().endswith(NIFTI_SUFFIXES)
+    with _decoding(path):
+        values, affine = (_read_nifti if is_nifti else _read_with_itk)(path)
+    shape = tuple(values.shape)
+    # a proxy's type is that of the file; scaling makes real numbers of it
+    if len(shape) < 2 or 0 in shape or any(size != 1 for size in shape[3:]) or values.dtype.kind not in "biuf":
         raise ImageReadError(
             path,
-            f"cannot be decoded ({cut(str(error))}); the file is damaged or not what its name says",
-            "Copy it again from its source.",
-        ) from error
-    if (
-        array.ndim < 2
-        or 0 in array.shape
-        or any(size != 1 for size in array.shape[3:])
-        or array.dtype.kind not in "biuf"
-    ):
-        raise ImageReadError(
-            path,
-            f"expected one grey value a voxel in 2 or 3 dimensions, got shape {array.shape} of {array.dtype}",
+            f"expected one grey value a voxel in 2 or 3 dimensions, got shape {shape} of {values.dtype}",
             "Export one time point, without colours.",
         )
-    return array, affine
+    return StoredVolume(path, shape, affine, values)
 
 
-def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_nifti(path: Path) -> tuple[Any, np.ndarray]:
     """Raises ImageReadError when sform and qform leave it open where the head lies: neither is set, or they differ."""
     image = _open_nifti(path)
     if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
@@ -94,7 +155,7 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     affine = np.array(image.affine, dtype=float)
     affine[:3] *= _mm_per_unit(image, path)
     _refuse_two_places(image, path)
-    return np.asanyarray(image.dataobj), affine
+    return image.dataobj, affine
 
 
 def _refuse_two_places(image: nib.Nifti1Image, path: Path) -> None:
@@ -142,7 +203,8 @@ def _mm_per_unit(image: nib.Nifti1Image, path: Path) -> float:
 def _open_nifti(path: Path) -> nib.Nifti1Image:
     """Reads the header first, and refuses it before anything of the size that it gives is asked for.
 
-    The whole of a .nii.gz is unpacked at once, which checks its CRC; nibabel stops before it and misses damage.
+    The whole of a .nii.gz is unpacked at once, which checks its CRC; nibabel stops before it and misses damage. A large
+    one is unpacked into a temporary file, so that it takes no memory.
     """
     is_packed = path.suffix.lower() == ".gz"
     with path.open("rb") as file, gzip.GzipFile(fileobj=file) if is_packed else file as stream:
@@ -154,8 +216,8 @@ def _open_nifti(path: Path) -> nib.Nifti1Image:
         if not is_packed:
             return cast(nib.Nifti1Image, nib.load(path))
         stream.seek(0)
-        content = _read_unpacked(cast(BinaryIO, stream), needed, path)
-    return kind.from_bytes(content)
+        content = _unpack(cast(BinaryIO, stream), needed, path)
+    return cast(nib.Nifti1Image, kind.from_file_map(kind.make_file_map({"image": content}), mmap=False))
 
 
 def _refuse_lying_nifti(header: nib.Nifti1Header, path: Path, packed: int) -> int:
@@ -172,16 +234,23 @@ def _refuse_lying_nifti(header: nib.Nifti1Header, path: Path, packed: int) -> in
     return needed
 
 
-def _read_unpacked(stream: BinaryIO, count: int, path: Path) -> bytes:
+def _unpack(stream: BinaryIO, count: int, path: Path) -> IO[bytes]:
     """Unpacks `count` bytes, and lets go what a writer may have padded; raises ImageReadError for more than that."""
-    content = stream.read(max(count, 0))
+    content = tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY)  # noqa: SIM115 (it lives as long as the image)
+    missing = max(count, 0)
+    while missing and (block := stream.read(min(missing, _BLOCK))):
+        content.write(block)
+        missing -= len(block)
     if len(stream.read(_MOST_BESIDE_VOXELS + 1)) > _MOST_BESIDE_VOXELS:
         raise ImageReadError(
             path,
             f"cannot be decoded: it unpacks to far more than the {count} bytes that its header gives",
             "Copy it again from its source.",
         )
-    return content
+    if missing:
+        raise EOFError(f"it unpacks to {count - missing} bytes, and its header gives {count}")
+    content.seek(0)
+    return cast(IO[bytes], content)
 
 
 def _refuse_lying_header(path: Path) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,7 @@ def _read_group(
 ) -> list[Any]:
     """One single-slice stack per reference, None where there is none; each file is decoded once for each rule."""
     if isinstance(references, SliceStack):
-        return [_single(references, position) for position in range(len(references.pixels))]
+        return [references.take([position]) for position in range(len(references.pixels))]
     by_file: dict[tuple[Path, str], list[int]] = {}
     for position, reference in enumerate(references):
         if reference is not None:
@@ -114,7 +113,7 @@ def _read_group(
             faults.append(f"{_name(names, *positions)}{error}")
             continue
         for number, position in enumerate(positions):
-            singles[position] = _single(stack, number)
+            singles[position] = stack.take([number])
     _raise_faults(faults)
     return singles
 
@@ -150,24 +149,7 @@ def _read_file(path: Path, indices: Sequence[int | None], kind: Kind, rule: str)
     stack = read_slices(path, None, **how)
     if len(stack.pixels) != 1:
         raise ImageReadError(path, f"holds {len(stack.pixels)} slices, but no slice index is given", "Give one.")
-    times = len(indices)
-    if times == 1:
-        return stack
-    return replace(
-        stack,
-        pixels=stack.pixels.repeat(times, axis=0),
-        slice_index=stack.slice_index * times,
-        paths=stack.paths * times,
-    )
-
-
-def _single(stack: SliceStack, number: int) -> SliceStack:
-    return replace(
-        stack,
-        pixels=stack.pixels[number : number + 1],
-        slice_index=(stack.slice_index[number],),
-        paths=(stack.paths[number],),
-    )
+    return stack if len(indices) == 1 else stack.take([0] * len(indices))
 
 
 def _stack_images(images: Sequence[SliceStack], names: Sequence[str] | None) -> np.ndarray:

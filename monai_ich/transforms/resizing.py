@@ -12,7 +12,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Resize, ResizeWithPadOrCrop
 from monai.utils import ensure_tuple_rep
 
-from monai_ich.reading.geometry import SliceStack, volume_shape
+from monai_ich.reading.geometry import SliceGeometry, volume_shape
 from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.keys import Key
 
@@ -72,7 +72,7 @@ class SourceVolume(NamedTuple):
     """An array in the geometry of the file that a stack was read from.
 
     Attributes:
-        array: float32, of the stack's `source_shape`.
+        array: of the stack's `source_shape`.
         affine_ras_mm: (4,4), stored index order -> RAS mm; with it `nibabel.Nifti1Image` is complete.
     """
 
@@ -80,26 +80,44 @@ class SourceVolume(NamedTuple):
     affine_ras_mm: np.ndarray
 
 
-def to_source_geometry(prediction: np.ndarray | torch.Tensor, stack: SliceStack) -> SourceVolume:
-    """Undoes `FitSquared` and the reorientation: (N,S,S) of `stack`'s slices -> the input's own grid.
+def to_source_slices(prediction: np.ndarray | torch.Tensor, geometry: SliceGeometry) -> np.ndarray:
+    """Undoes `FitSquared`: (N,S,S) of the slices of `geometry` -> float32 (N,H,W), still in canonical orientation.
 
-    The padding is cut off, the rest resized bilinearly, and permutation and flips are undone. Slices of the file that
-    the stack does not hold are 0. Threshold probabilities afterwards, not before.
+    The padding is cut off, and the rest resized bilinearly. Threshold probabilities afterwards, not before.
 
     Raises:
-        ValueError: when `prediction` is not one square per slice of the stack.
+        ValueError: when `prediction` is not one square per slice.
     """
     squares = torch.as_tensor(np.asarray(prediction), dtype=torch.float32)
-    slices, rows, columns = stack.pixels.shape
+    slices, (rows, columns) = len(geometry.slice_index), geometry.shape_rc
     if squares.ndim != 3 or squares.shape[0] != slices or squares.shape[1] != squares.shape[2]:
         raise ValueError(f"prediction: expected ({slices}, S, S) for {slices} slices, got {tuple(squares.shape)}")
     content = _without_padding(squares, rows, columns)
     full = torch.nn.functional.interpolate(content[None], (rows, columns), mode="bilinear", align_corners=False)[0]
-    stored_shape = volume_shape(stack.source_shape)
-    canonical = np.zeros([stored_shape[axis] for axis in stack.reorientation.axes], dtype=np.float32)
-    canonical[list(stack.slice_index)] = full.numpy()
-    array = np.ascontiguousarray(stack.reorientation.undo(canonical)).reshape(stack.source_shape)
-    return SourceVolume(array, stack.source_affine_ras_mm)
+    return np.asarray(full.numpy())
+
+
+def in_source_volume(slices: np.ndarray, geometry: SliceGeometry) -> SourceVolume:
+    """Undoes the reorientation: (N,H,W) slices in canonical orientation -> the input's own grid, a view where possible.
+
+    Slices of the file that `geometry` does not hold are 0. The affine holds for slices on an even grid alone.
+    """
+    stored_shape = volume_shape(geometry.source_shape)
+    canonical = slices
+    if geometry.slice_index != tuple(range(stored_shape[geometry.reorientation.axes[0]])):
+        canonical = np.zeros([stored_shape[axis] for axis in geometry.reorientation.axes], dtype=slices.dtype)
+        canonical[list(geometry.slice_index)] = slices
+    array = geometry.reorientation.undo(canonical).reshape(geometry.source_shape)
+    return SourceVolume(array, geometry.source_affine_ras_mm)
+
+
+def to_source_geometry(prediction: np.ndarray | torch.Tensor, geometry: SliceGeometry) -> SourceVolume:
+    """Undoes `FitSquared` and the reorientation: (N,S,S) of the slices -> float32 on the input's own grid.
+
+    Raises:
+        ValueError: when `prediction` is not one square per slice.
+    """
+    return in_source_volume(to_source_slices(prediction, geometry), geometry)
 
 
 def _without_padding(squares: torch.Tensor, rows: int, columns: int) -> torch.Tensor:

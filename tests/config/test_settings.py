@@ -21,7 +21,9 @@ from monai_ich.utils.errors import ConfigurationError, RunDirectoryError
 
 BASE: dict[str, Any] = json.loads((ROOT / "bundles/mtl/train.json").read_text())
 README = ROOT / "bundles/mtl/README.md"
-OF_COMMANDS = {"input", "output_dir", "checkpoint", "dfr_on"}  # evaluate.json's, inference.json's and dfr.json's
+# evaluate.json's, inference.json's and dfr.json's
+OF_SERIES = {"series_uid", "series_description", "acquisition", "file_names"}
+OF_COMMANDS = {"input", "output_dir", "checkpoint", "dfr_on"} | OF_SERIES
 OF_JOINT_ROWS = {"segmentation_stage", "segmentation_run", "segmentation_checkpoint", "segmentation_pretrained"}
 OF_U_NET_ROWS = {"unet_encoder"}
 

@@ -82,9 +82,17 @@ def elsewhere(exported: Path, sources: dict[str, Path], tmp_path_factory: pytest
     with zipfile.ZipFile(f"{exported}.zip") as archive:
         archive.extractall(folder)
     run = ["run", "--config_file", "configs/inference.json", "--bundle_root", "."]
+    (folder / "two").mkdir()
+    for uid, name in (("1.2.3.4", "thick"), ("1.2.3.5", "thin")):
+        for file in sorted(sources["series"].glob("*.dcm")):
+            dataset = pydicom.dcmread(file)
+            dataset.SeriesInstanceUID, dataset.SeriesDescription = uid, f"Head {name}"
+            dataset.save_as(folder / "two" / f"{name}-{file.name}")
+    choice = ["--input", "../two", "--output_dir", "../chosen", "--series_description", "thin$", "--file_names", "True"]
     checkpoint = ["--filepath", "../by_monai.ts", "--ckpt_file", "models/model.pt", "--use_trace", "True"]
     steps: list[Any] = [
         *([*run, "--input", str(path), "--output_dir", f"../{name}"] for name, path in sources.items()),
+        [*run, *choice],
         ["verify_net_in_out", "network_def", *CONFIGS],
         ["ckpt_export", "network_def", *checkpoint, *CONFIGS],
         CHECK_PROPERTIES % str(REAL_SLICE),
@@ -117,6 +125,12 @@ def test_the_unpacked_zip_predicts_what_the_run_predicts(
     assert studies[0].pop("checkpoint_sha256") == hashlib.sha256(weights.read_bytes()).hexdigest()
     studies[1].pop("checkpoint_sha256")
     assert studies[0] == studies[1]
+
+
+def test_the_bundle_chooses_among_series_as_predict_does(elsewhere: Path, sources: dict[str, Path]) -> None:
+    chosen, whole = (pd.read_csv(elsewhere / name / "slices.csv") for name in ("chosen", "series"))
+    assert chosen.pop("file").str.startswith("thin-").all()
+    pd.testing.assert_frame_equal(chosen, whole)
 
 
 def test_what_ckpt_export_traces_computes_the_classifier(elsewhere: Path, network: torch.nn.Module) -> None:

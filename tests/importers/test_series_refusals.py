@@ -47,6 +47,11 @@ def secondary_capture(data: Dataset, _: int) -> None:
     data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
 
 
+def in_turn(keyword: str, *values: object) -> Callable[[Dataset, int], None]:
+    """Two scans whose slices lie between one another."""
+    return lambda data, index: setattr(data, keyword, values[index % 2])
+
+
 def one_coronal(data: Dataset, index: int) -> None:
     if index == 2:
         data.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
@@ -71,6 +76,9 @@ def one_of_another_spacing(data: Dataset, index: int) -> None:
         (lambda data, _: delattr(data, "SeriesInstanceUID"), "SeriesInstanceUID is missing", "Export the series again"),
         (put("ImageOrientationPatient", [1, 0, 0, 0, 0, -1]), "is a coronal slice", "Take the axial series"),
         (one_of_another_spacing, "differ in size, orientation or pixel spacing", "Separate them"),
+        (in_turn("AcquisitionNumber", 1, 2), "belong to different acquisitions", "Keep one of the acquisitions"),
+        (in_turn("AcquisitionTime", "100000", "101500"), "belong to different acquisitions", "Series Instance UID"),
+        (in_turn("FrameOfReferenceUID", "1.2", "1.3"), "different frames of reference", "Keep one"),
         (lambda data, index: setattr(data, "PatientID", f"P{index // 2}"), "one series UID is used by 2", "again"),
     ],
 )

@@ -17,7 +17,9 @@ from monai.bundle import run as run_bundle
 from monai.data import ITKReader
 from pydicom.data import get_testdata_file
 from support import from_root, strict_json
+from typer.testing import CliRunner
 
+from monai_ich.__main__ import cli
 from monai_ich.bundle import predict_with_run
 from monai_ich.bundle.saved_runs import newest_complete_run
 from monai_ich.utils.errors import ImageReadError, RunDirectoryError
@@ -54,7 +56,7 @@ def test_the_real_slice_gets_probabilities_and_a_mask(real_slice: Path, tiny_run
     assert len(slices) == 1
     assert 0 <= slices["probability_hypodensity"][0] <= 1
     assert study["probabilities"]["hypodensity"] == slices["probability_hypodensity"].max()
-    assert study["source"] == "J2K_pixelrep_mismatch.dcm"
+    assert study["source"] == "DICOM series"
     assert len(study["checkpoint_sha256"]) == 64
     assert (real_slice / "panel.png").stat().st_size > 10_000
     assert (real_slice / "panel.pdf").read_bytes().startswith(b"%PDF")
@@ -90,7 +92,7 @@ def test_a_folder_of_shuffled_files_is_sorted_by_position(tiny_run: Path, phanto
     predict_with_run(tiny_run, shuffled, tmp_path / "out")
     first, second = (pd.read_csv(d / "slices.csv") for d in (straight, tmp_path / "out"))
     assert first["z_mm"].is_monotonic_increasing
-    pd.testing.assert_frame_equal(first.drop(columns="file"), second.drop(columns="file"))
+    pd.testing.assert_frame_equal(first, second)
     np.testing.assert_array_equal(*(nib.load(d / "mask.nii.gz").dataobj for d in (straight, tmp_path / "out")))
 
 
@@ -118,7 +120,7 @@ def test_a_volume_predicts_as_its_series_does(tiny_run: Path, phantom_series: Pa
 def test_a_tilted_series_gets_its_mask_where_its_slices_lie(tiny_run: Path, tiny_phantom: Path, tmp_path: Path) -> None:
     """Every voxel of both masks against the equation of DICOM PS3.3 C.7.6.2.1.1, worked out from the headers."""
     folder = sorted((tiny_phantom.parent / "images").rglob("hospital_02/**/*.dcm"))[0].parent
-    predict_with_run(tiny_run, folder, tmp_path)
+    predict_with_run(tiny_run, folder, tmp_path, file_names=True)
     mask = nib.load(tmp_path / "mask.nii.gz")
     assert (int(mask.header["sform_code"]) > 0, int(mask.header["qform_code"])) == (True, 0)
     slices = pd.read_csv(tmp_path / "slices.csv")
@@ -155,6 +157,73 @@ def test_the_literal_command_does_the_same(tiny_run: Path, real_slice: Path, tmp
         output_dir=str(tmp_path),
     )
     assert (tmp_path / "slices.csv").read_bytes() == (real_slice / "slices.csv").read_bytes()
+
+
+@pytest.fixture
+def two_series(phantom_series: Path, tmp_path: Path) -> tuple[Path, str, int]:
+    """A study folder of two series, the second of two slices; its UID, and how many slices the first has."""
+    shutil.copytree(phantom_series, tmp_path / "study" / "a")
+    files = sorted((tmp_path / "study" / "a").glob("*.dcm"))
+    uid = str(pydicom.uid.generate_uid())
+    (tmp_path / "study" / "b").mkdir()
+    for file in files[:2]:
+        dataset = pydicom.dcmread(file)
+        dataset.SeriesInstanceUID, dataset.SeriesDescription = uid, "Head $1.0@ (bone)"
+        dataset.save_as(tmp_path / "study" / "b" / file.name)
+    return tmp_path / "study", uid, len(files)
+
+
+def test_a_study_of_several_series_lists_them_and_takes_the_chosen(
+    tiny_run: Path, two_series: tuple[Path, str, int], tmp_path: Path
+) -> None:
+    study, uid, count = two_series
+    with pytest.raises(RuntimeError) as caught:
+        predict_with_run(tiny_run, study, tmp_path / "none")
+    message = str(_cause(caught.value))
+    assert "--series-uid" in message
+    assert "description 'Head $1.0@ (bone)', " in message
+    choices = (["--series-uid", uid], ["--series-description", r"@ \(bone"], ["--series-description", r"$1.0@"])
+    for number, options in enumerate(choices[:2]):
+        out = tmp_path / str(number)
+        called = CliRunner().invoke(cli, ["predict", str(tiny_run), str(study), "--output-dir", str(out), *options])
+        assert called.exit_code == 0, called.output
+        assert len(pd.read_csv(out / "slices.csv")) == 2
+    called = CliRunner().invoke(cli, ["predict", str(tiny_run), str(study), *choices[2]])
+    assert "with '$1.0@' in its description" in str(_cause(called.exception or RuntimeError()))
+    heat = tmp_path / "heat"
+    called = CliRunner().invoke(
+        cli, ["gradcam", str(tiny_run), str(study), "--output-dir", str(heat), "--series-uid", uid]
+    )
+    assert called.exit_code == 0, called.output
+    assert len(pd.read_csv(heat / "gradcam.csv")) == 2 < count
+    run_bundle(
+        config_file=[str(tiny_run / "train.json"), str(tiny_run / "inference.json")],
+        input=str(study),
+        output_dir=str(tmp_path / "literal"),
+        series_uid=uid,
+    )
+    assert (tmp_path / "literal/slices.csv").read_bytes() == (tmp_path / "0/slices.csv").read_bytes()
+
+
+def test_an_uneven_study_s_heat_lies_on_an_even_grid(tiny_run: Path, phantom_series: Path, tmp_path: Path) -> None:
+    shutil.copytree(phantom_series, tmp_path / "ct")
+    files = sorted((tmp_path / "ct").glob("*.dcm"), key=lambda f: float(pydicom.dcmread(f).ImagePositionPatient[2]))
+    top = pydicom.dcmread(files[-1])
+    x, y, z = map(float, top.ImagePositionPatient)
+    column_mm = float(top.PixelSpacing[1])
+    top.ImagePositionPatient = [x + 4 * column_mm, y, z + 3]
+    top.save_as(files[-1])
+    called = CliRunner().invoke(cli, ["gradcam", str(tiny_run), str(tmp_path / "ct"), "--output-dir", str(tmp_path)])
+    assert called.exit_code == 0, called.output
+    assert "gradcam.nii.gz lies on an even grid" in called.output
+    volume, table = nib.load(tmp_path / "gradcam.nii.gz"), pd.read_csv(tmp_path / "gradcam.csv")
+    assert table["z_mm"].iloc[-1] == pytest.approx(z + 3, abs=0.01)
+    heat = np.asarray(volume.dataobj)
+    voxel = nib.affines.apply_affine(np.linalg.inv(volume.affine), [-(x + 4 * column_mm), -y, z + 3])
+    first = np.rint(voxel).astype(int)
+    own = heat[first[0] : first[0] + 64, first[1] : first[1] + 64, first[2]]
+    assert own.shape == (64, 64)
+    assert own.max() == pytest.approx(table["map_maximum"].iloc[-1], rel=1e-5)
 
 
 def test_what_cannot_be_predicted_is_refused_with_the_reason(tiny_run: Path, tmp_path: Path) -> None:

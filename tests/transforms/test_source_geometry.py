@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from monai_ich.reading.geometry import Reorientation, SliceStack
+from monai_ich.reading.slice_places import SlicePlaces
 from monai_ich.transforms import to_source_geometry
 
 
@@ -21,6 +22,7 @@ def _stack(rows: int, columns: int, index: tuple[int, ...] = (0,), total: int = 
         reorientation=Reorientation((0, 1, 2), flip_rows=False, flip_columns=False),
         source_shape=(total, rows, columns),
         source_affine_ras_mm=np.diag([5.0, 0.5, 0.5, 1.0]),
+        places=SlicePlaces.even(np.diag([5.0, 0.5, 0.5, 1.0]), [5.0] * total).take(index),
     )
 
 
