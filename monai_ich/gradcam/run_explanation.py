@@ -46,7 +46,7 @@ class GradCAMRequest:
         choice: head, marker, layer and method.
         attribute: such as `head_holder=yes`: also measure the maps of its counterfactual pairs (`parse_attribute`).
         series: which series of the source, where it holds several.
-        values: how the source's values are to be read.
+        value_rule: how the source's values are to be read.
         allow_lossy: take a source that was compressed with loss at more than 15:1.
     """
 
@@ -57,7 +57,7 @@ class GradCAMRequest:
     choice: GradCAMChoice = field(default_factory=GradCAMChoice)
     attribute: str = ""
     series: SeriesChoice = field(default_factory=SeriesChoice)
-    values: ValueRule = HU
+    value_rule: ValueRule = HU
     allow_lossy: bool = False
 
     @property
@@ -96,8 +96,8 @@ def explain_run(request: GradCAMRequest) -> None:
             request.series.uid,
             request.series.description,
             request.series.acquisition,
-            offset_hu=request.values.offset_hu,
-            any_values=not request.values.is_checked,
+            offset_hu=request.value_rule.offset_hu,
+            any_values=not request.value_rule.is_checked,
             allow_lossy=request.allow_lossy,
         )
         explain_study(study, explainer, request.folder, request.slices, batch_size)

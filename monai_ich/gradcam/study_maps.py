@@ -40,6 +40,7 @@ def explain_study(
         What `gradcam.csv` holds: one row a slice, from foot to head, with its probability and its map's maximum.
     """
     maps, probabilities = _maps_of_study(study, explainer, batch_size)
+    study.refuse_no_hu()
     geometry = study.geometry
     table = pd.DataFrame(
         {

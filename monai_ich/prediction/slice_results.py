@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,11 @@ from monai_ich.utils.keys import Task
 from monai_ich.utils.probabilities import haematoma_probability, marker_probabilities
 
 MASK_THRESHOLD = 0.5
+_VALUE_RANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "outside_0_to_100": lambda hu: (hu < 0) | (hu > 100),
+    "bone_above_300": lambda hu: hu > 300,
+    "air_below_-200": lambda hu: hu < -200,
+}
 
 
 class SliceResults:
@@ -83,6 +88,21 @@ class SliceResults:
             raise ValueError("the network has no segmentation")
         row_mm, column_mm = self.study.geometry.spacing_mm_rc
         return np.array([mask.sum() for mask in self.masks]) * row_mm * column_mm
+
+    def values_hu(self) -> dict[str, float]:
+        """What the mask's pixels show in the source, as shares of them; empty without any.
+
+        Blood has 0 to 100 HU. A mask that lies in bone or air is no haematoma.
+        """
+        bleeding = [] if self.masks is None else np.flatnonzero(self.masks.any(axis=(1, 2))).tolist()
+        if self.masks is None or not bleeding:
+            return {}
+        counts, pixels = np.zeros(len(_VALUE_RANGES)), 0
+        for number in bleeding:  # decoded a second time: the pixels of a whole series are not kept
+            inside = self.study.series.read([number]).pixels[0][self.masks[number] == 1]
+            pixels += inside.size
+            counts += [np.count_nonzero(is_meant(inside)) for is_meant in _VALUE_RANGES.values()]
+        return {name: round(float(count) / pixels, 4) for name, count in zip(_VALUE_RANGES, counts, strict=True)}
 
     def table(self, threshold: float) -> pd.DataFrame:
         """One row a slice, from foot to head: its number, position and extent, and what was found in it.

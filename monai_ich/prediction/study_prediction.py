@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from monai_ich.visualize import save_figure
 MASK_FILE, UNSHEARED_FILE = "mask.nii.gz", "mask_unsheared.nii.gz"
 PANEL_FILE = "panel.png"
 MM3_PER_ML = 1000.0
+MOST_OUTSIDE, MOST_IN_OTHERS = 0.2, 0.05  # of the pixels of a mask, before a note is made
 EVEN_GRID_NOTE = (
     "{file} lies on an even grid made for it, as one affine cannot hold the slices: each slice fills the planes "
     "nearest to it, moved to the nearest pixel. Measure with the table, not with the grid"
@@ -73,15 +74,16 @@ def predict(
     results = _run(evaluator, study, markers)
     folder = Path(output_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    slices = results.table(threshold)
+    slices, shares = results.table(threshold), results.values_hu()
     summary = {
         "source": study.shown_source,
         "slices": len(study),
         "threshold": threshold,
         **_study_markers(slices, markers, threshold),
         **_volume(results),
+        **({"haematoma_hu_shares": shares} if shares else {}),
         "checkpoint_sha256": sha256_of_file(Path(checkpoint)),
-        "notes": [*study.geometry.notes, *_mask_notes(results, folder)],
+        "notes": [*study.geometry.notes, *_mask_notes(results, folder), *_value_notes(shares)],
         "disclaimer": "research use only, not a medical device",
     }
     slices.to_csv(folder / "slices.csv", index=False, lineterminator="\n")
@@ -164,6 +166,20 @@ def _volume_notes(places: SlicePlaces) -> list[str]:
         what = "the slice's thickness" if len(places.extent_mm) == 1 else "how far a slice reaches"
         notes.append(f"{what} is unknown, so there is no volume in ml; the depth in {MASK_FILE} means nothing")
     return notes
+
+
+def _value_notes(shares: Mapping[str, float]) -> list[str]:
+    """What is odd in the values of the mask's pixels."""
+    said = {
+        "outside_0_to_100": (MOST_OUTSIDE, "have not the 0 to 100 HU of blood"),
+        "bone_above_300": (MOST_IN_OTHERS, "are bone, above 300 HU"),
+        "air_below_-200": (MOST_IN_OTHERS, "are air or fat, below -200 HU"),
+    }
+    return [
+        f"{shares[name]:.0%} of the mask's pixels {what}: look at the mask before you use its volume"
+        for name, (most, what) in said.items()
+        if shares.get(name, 0) > most
+    ]
 
 
 def _panel(results: SliceResults, slices: pd.DataFrame) -> Figure:

@@ -24,7 +24,7 @@ _JUDGED_SIDE = 256  # pixels of a larger slice that are looked at, about, along 
 _LOW, _HIGH = -1024, 36_000  # of the histogram, one bin for each whole value
 _AIR_HU, _TISSUE_HU, _BONE_HU, _DENSE_HU = -500, -850, 300, 900
 _SOFT_HU = (-150, 100)  # from fat to clotted blood
-_BRAIN_HU = 34
+_BRAIN_HU = (15, 50)  # where the commonest value of soft tissue lies
 
 # Of five real heads and 800 phantom slices, single slices included, the least and the most were: air .146, soft .44,
 # bone .017 and .31.
@@ -184,7 +184,7 @@ class _Shares:
 
 
 def _likely_offset(counts: np.ndarray) -> int:
-    """The number that makes HU of the values; 0 where none does."""
+    """The number that makes HU of the values, the commonest first; 0 where none does."""
     found = {}
     for offset in _OFFSETS:
         shifted = np.zeros_like(counts)
@@ -192,8 +192,9 @@ def _likely_offset(counts: np.ndarray) -> int:
         np.add.at(shifted, bins, counts)
         shares = _Shares.of(shifted)
         if shares.tissue >= _LEAST_TISSUE and not shares.fault:
-            found[abs(_mode(shifted, _SOFT_HU[0]) - _BRAIN_HU)] = offset
-    return found[min(found)] if found else 0
+            found[offset] = _mode(shifted, _SOFT_HU[0])
+    fitting = [offset for offset, mode in found.items() if _BRAIN_HU[0] <= mode <= _BRAIN_HU[1]]
+    return (fitting or list(found) or [0])[0]
 
 
 def _mode(counts: np.ndarray, above: float) -> int:

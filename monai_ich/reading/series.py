@@ -46,6 +46,7 @@ def read_series(
     allow_gaps: bool = False,
     choice: SeriesChoice | None = None,
     values: ValueRule = HU,
+    allow_lossy: bool = False,
 ) -> SliceStack:
     """Reads one CT series as HU, slices in order from foot to head.
 
@@ -56,12 +57,13 @@ def read_series(
             stack then carries a note, and `places` says where each slice lies.
         choice: which series, and which of its acquisitions.
         values: how its values are to be read.
+        allow_lossy: take pixels that were compressed with loss at more than 15:1.
 
     Raises:
         ImageReadError: when there is no CT, several series and none chosen, two slices at one position, a gap, values
             that are no HU, too much lossy compression, or a file that cannot be read.
     """
-    series = open_series(source, choice or SeriesChoice(series_uid or ""), allow_gaps, values)
+    series = open_series(source, choice or SeriesChoice(series_uid or ""), allow_gaps, values, allow_lossy)
     stack = series.read(range(len(series)))
     if values.is_checked:
         check = ValueCheck()

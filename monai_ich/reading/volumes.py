@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import itertools
 import math
 import struct
@@ -217,7 +218,9 @@ def _open_nifti(path: Path) -> nib.Nifti1Image:
             return cast(nib.Nifti1Image, nib.load(path))
         stream.seek(0)
         content = _unpack(cast(BinaryIO, stream), needed, path)
-    return cast(nib.Nifti1Image, kind.from_file_map(kind.make_file_map({"image": content}), mmap=False))
+    return cast(
+        nib.Nifti1Image, kind.from_file_map(kind.make_file_map({"image": cast(io.IOBase, content)}), mmap=False)
+    )
 
 
 def _refuse_lying_nifti(header: nib.Nifti1Header, path: Path, packed: int) -> int:

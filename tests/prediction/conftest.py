@@ -41,9 +41,10 @@ class Above40HU(torch.nn.Module):
 def predict_known(tmp_path: Path) -> Callable[..., SimpleNamespace]:
     """Predicts a source; returns study.json, slices.csv, the mask, and the folder."""
 
-    def run(source: Path, **settings: Any) -> SimpleNamespace:
+    def run(source: Path, network: torch.nn.Module | None = None, **settings: Any) -> SimpleNamespace:
+        settings.setdefault("any_values", True)  # the squares are no head
         study = StudySlices(source, bundle_part("preprocessing", image_size=SIZE), **settings)
-        network = Above40HU()
+        network = network or Above40HU()
         torch.save({"model": network.state_dict()}, tmp_path / "best.pt")
         evaluator = SupervisedEvaluator("cpu", DataLoader(study, batch_size=BATCH), network, decollate=False)
         folder = tmp_path / f"out{len(list(tmp_path.glob('out*')))}"

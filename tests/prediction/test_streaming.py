@@ -20,9 +20,11 @@ from monai_ich.prediction.slice_results import SliceResults
 from monai_ich.prediction.study_slices import CHUNK_SLICES
 from monai_ich.reading import open_series as module
 from monai_ich.reading import read_series, read_slices, volumes
+from monai_ich.reading.hounsfield import ValueRule
 from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.keys import Key
 
+AS_THEY_ARE = ValueRule(is_checked=False)  # squares are no head
 Predict = Callable[..., SimpleNamespace]
 COUNT = 2 * CHUNK_SLICES + 3
 
@@ -36,11 +38,11 @@ def test_chunks_give_what_the_whole_gives_and_decode_each_slice_once(
     series: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     preprocessing = bundle_part("preprocessing", image_size=96)
-    whole = np.asarray(preprocessing({Key.IMAGE: read_series(series)})[Key.IMAGE])
+    whole = np.asarray(preprocessing({Key.IMAGE: read_series(series, values=AS_THEY_ARE)})[Key.IMAGE])
     decoded: list[int] = []
     real = module.decode_to_values
-    monkeypatch.setattr(module, "decode_to_values", lambda d, frames, kind: decoded.append(1) or real(d, frames, kind))
-    study = StudySlices(series, preprocessing)
+    monkeypatch.setattr(module, "decode_to_values", lambda *how: decoded.append(1) or real(*how))
+    study = StudySlices(series, preprocessing, any_values=True)
     images = np.stack([study[number]["image"][0] for number in range(len(study))])
     np.testing.assert_array_equal(images, whole)
     assert sum(decoded) == len(study) == COUNT
@@ -80,7 +82,7 @@ def test_a_large_packed_volume_goes_through_a_temporary_file(tmp_path: Path, mon
 def test_damaged_slices_of_all_chunks_are_reported_together(
     series: Path, predict_known: Predict, tmp_path: Path
 ) -> None:
-    paths = read_series(series).paths
+    paths = read_series(series, values=AS_THEY_ARE).paths
     bad = [paths[1], paths[CHUNK_SLICES + 2], paths[-1]]
     for path in bad:
         path.write_bytes(path.read_bytes()[:-40])
@@ -110,7 +112,9 @@ def test_results_name_no_file_unless_asked(predict_known: Predict, write_head: A
 
 def test_the_panel_keeps_the_slices_of_the_highest_rank(series: Path) -> None:
     """In whatever order batches come; of equal ones the first."""
-    results = SliceResults(StudySlices(series, bundle_part("preprocessing", image_size=64)), ["hypodensity"])
+    results = SliceResults(
+        StudySlices(series, bundle_part("preprocessing", image_size=64), any_values=True), ["hypodensity"]
+    )
     ranks = torch.tensor([0.0, 3, 1, 3, 3, 0, 2, 3, 3, 3, 3, 1])
     for numbers in ([0, 1, 2, 3, 4], [5, 6, 7], [8, 9, 10, 11]):
         logits = torch.stack([torch.zeros(len(numbers)), ranks[numbers]], dim=1)
