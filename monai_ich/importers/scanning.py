@@ -166,11 +166,13 @@ def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
             raise ImageReadError(
                 path, "is a DICOM slice with the name of a volume, and would be read as one", "Rename it to .dcm."
             )
-    if is_shown and identity_of(dataset).is_in(f"{options.prefix}{inside}"):
+    if is_shown and (identity := identity_of(dataset)).is_in(f"{options.prefix}{inside}"):
         raise ImageReadError(
             path,
-            "its path mentions the patient's name, number, date or UID, and a manifest with it would too",
-            "Give the files names of their own with --files link (no space needed) or --files copy.",
+            f"its path mentions the patient's name, number, date or UID ({_place_of(identity, options, inside)}), and "
+            "a manifest with it would too",
+            "Give the files names of their own with --files link (no space needed) or --files copy. If it is a "
+            "hospital or a ward that is called as the patient is, you can rename that folder instead.",
         )
     token = redactor.pseudonyms.token
     return {
@@ -181,6 +183,15 @@ def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
         "hospital": _hospital(dataset, path, redactor, options),
         "z_mm": _height(dataset),
     }
+
+
+def _place_of(identity: Identity, options: ScanOptions, inside: str) -> str:
+    """Which part of a path mentions the patient; it says nothing of the part itself."""
+    *folders, name = inside.split("/")
+    places = [f"folder level {level}" for level, folder in enumerate(folders, start=1) if identity.is_in(folder)]
+    places += ["the file's name"] if identity.is_in(name) else []
+    places += ["SOURCE itself or a folder above it"] if identity.is_in(options.prefix or "") else []
+    return "in " + (", ".join(places) or "several parts of it together")
 
 
 def _height(dataset: Dataset) -> float | None:
@@ -204,8 +215,10 @@ def _hospital(dataset: Dataset, path: Path, redactor: Redactor, options: ScanOpt
     if identity_of(dataset).is_in(hospital):
         raise ImageReadError(
             path,
-            f"the folder at level {options.hospital_level} names a patient, not a hospital",
-            "Choose another --hospital-level.",
+            f"the folder at level {options.hospital_level} mentions a patient of the files below it by name, number, "
+            "date or UID, so it may be no hospital",
+            "Choose another --hospital-level. If it is a hospital that is called as the patient is, name it with "
+            "--hospital or in the labels' column 'hospital', or rename the folder.",
         )
     return hospital
 
