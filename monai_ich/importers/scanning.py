@@ -7,7 +7,7 @@ import functools
 import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from monai_ich.importers.item_records import Refusal, refuse_odd_name, state_of
+from monai_ich.importers.label_cells import shape_of
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
 from monai_ich.reading.dicom_frames import damage_refused, open_dicom, refuse_unless_ct
@@ -24,6 +25,7 @@ from monai_ich.reading.volumes import is_volume
 from monai_ich.utils.errors import ImageReadError
 
 FILES_A_CHUNK = 400
+SHAPES_KEPT = 3
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,10 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
 
     Returns:
         `slices` and `segmentations`: one entry a file, its place in the chunk, and tokens in place of names;
-        `refused`: refusals; `other`: how many files are something else.
+        `refused`: refusals; `other`: how many files are something else; `shapes`: for each level what some of the
+        slices' names look like.
     """
-    result: dict[str, Any] = {"slices": [], "segmentations": [], "refused": [], "other": 0}
+    result: dict[str, Any] = {"slices": [], "segmentations": [], "refused": [], "other": 0, "shapes": {}}
     unreadable: list[tuple[Path, ImageReadError]] = []
     readable: list[Path] = []
     for place, path in enumerate(chunk.paths):
@@ -126,11 +129,21 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
         if kind == "other":
             result["other"] += 1
         else:
+            shapes = entry.pop("shapes", {})
             result[kind].append(entry if kind == "refused" else {"place": place, **entry})
+            for level, shape in shapes.items():
+                add_shape(result["shapes"], level, shape)
     known = _identity_of_files(readable) if unreadable else None
     for path, fault in unreadable:
         result["refused"].append(_refused(chunk.redactor, path, fault, known).as_dict())
     return result
+
+
+def add_shape(shapes: dict[str, list[str]], level: str, shape: str) -> None:
+    """Keeps the first few shapes of a level, each once."""
+    known = shapes.setdefault(level, [])
+    if shape not in known and len(known) < SHAPES_KEPT:
+        known.append(shape)
 
 
 def _identity_of_files(paths: Sequence[Path]) -> Identity | None:
@@ -179,6 +192,8 @@ def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
         "patient": token("patient", names.patient),
         "study": token("study", names.study),
         "series": token("series", names.series),
+        "instance": token("instance", names.instance),
+        "shapes": {level: shape_of(name) for level, name in asdict(names).items()},
         "reference": token("frame of reference", str(dataset.get("FrameOfReferenceUID") or "")),
         "hospital": _hospital(dataset, path, redactor, options),
         "z_mm": _height(dataset),
