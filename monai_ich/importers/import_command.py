@@ -151,8 +151,8 @@ def locate_refused(source: Path, shown: str, key_file: Path, project: str = "") 
     found = locate(source.resolve(), shown.removeprefix("mask "), pseudonyms)
     if not found:
         raise ConfigurationError(
-            f"nothing under {source} is shown as {shown!r} with this key and project; check --key-file, --project and the "
-            "path"
+            f"nothing under {source} is shown as {shown!r} with this key and project; check --key-file, --project and "
+            "the path"
         )
     for path in found:
         console.print(str(path), markup=False, soft_wrap=True)

@@ -163,8 +163,9 @@ def refuse_unmatched(labels: Labels, present: Collection[str], shapes: Sequence[
         return
     word = LEVEL_WORDS[labels.level]
     raise ManifestError(
-        f"{table.name} ({table.where}): none of its {len(labels.cells)} names in column {table.key_column!r} is a {word} "
-        f"of the images, which have {len(set(present))}. Names may identify patients and are not printed; they look like this:\n"
+        f"{table.name} ({table.where}): none of its {len(labels.cells)} names in column {table.key_column!r} is a "
+        f"{word} of the images, which have {len(set(present))}. Names may identify patients and are not printed; they "
+        "look like this:\n"
         f"  in the table:  {' | '.join(table.shapes)}\n"
         f"  in the images: {' | '.join(shapes) or 'not known'}\n"
         "Check the column and what it names (--id-column, --id-level), the sheet and the header's row (--sheet, "
