@@ -162,13 +162,19 @@ def labels_of_tree(labels: Labels, tree: Tree) -> Labels:
     return matched
 
 
-def check_request(request: DicomRequest) -> None:
-    """Raises ConfigurationError with everything that is wrong with a request."""
+def check_request(request: DicomRequest, writes: bool = True) -> None:
+    """Raises ConfigurationError with everything that is wrong with a request; the manifest's folder is made.
+
+    Args:
+        request: the request.
+        writes: whether anything is to be written; or else the manifest's place does not matter, and no folder is made.
+    """
     faults = FaultList("the import cannot start:")
     for what, folder in (("source", request.source), ("masks", request.masks)):
         if folder is not None and not folder.is_dir():
             faults.add(f"{what}: there is no folder {folder}; correct the path")
-    add_place_faults(request.manifest, faults)
+    if writes:
+        add_place_faults(request.manifest, faults)
     if request.files not in FILE_WAYS:
         faults.add(f"files is {request.files!r}; expected one of {', '.join(FILE_WAYS)}")
     if request.positives not in POSITIVES:

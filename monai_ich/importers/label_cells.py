@@ -123,6 +123,7 @@ def label_numbers(cells: pd.Series, column: str, values: Mapping[str, float], fa
             `1=0,2=1` does), no text is known but theirs: a 0 beside such codes may mean anything.
         faults: gets the rows whose cells are no labels; what stands in them is not shown.
     """
+    values = {_value_key(text): value for text, value in values.items()}
     differs = any(text in _VALUES and _VALUES[text] != value for text, value in values.items())
     known = {"": np.nan, **({} if differs else _VALUES), **values}
     plain = cells.map(_value_key)

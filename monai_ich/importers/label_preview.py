@@ -49,7 +49,7 @@ def preview_labels(request: DicomRequest) -> LabelPreview:
     Raises:
         ConfigurationError, ManifestError: as `import_dicom` does; there is no table; nothing matches.
     """
-    check_request(request)
+    check_request(request, writes=False)
     if request.labels is None:
         raise ConfigurationError("a dry run shows what a table of labels gives; name the table with --labels")
     pseudonyms = Pseudonyms(secrets.token_bytes(32))

@@ -261,3 +261,41 @@ def test_a_hospital_that_is_called_as_a_patient_is_refused_with_a_remedy(tmp_pat
     assert set(read(result.manifest).frame["hospital"]) == {"中央病院"}
     assert "may be no hospital" in result.refused[0].reason
     assert "--hospital or in the labels' column 'hospital'" in result.refused[0].remedy
+
+
+def test_two_projects_of_one_key_cannot_be_joined(tmp_path: Path) -> None:
+    patient = bleeding_patient(1)
+    _, rendered = write_study(tmp_path / "export", patient, change=plant)
+    write_nifti_mask(tmp_path / "masks" / f"{PLANTED['PatientID']}.nii.gz", patient, rendered)
+
+    def texts(project: str) -> set[str]:
+        """All names in what an import writes: cells, parts of paths, and what its records hold."""
+        folder = tmp_path / (project or "own")
+        asked = request(
+            tmp_path, project=project, output=folder / "out", manifest=folder / "m.csv", masks=tmp_path / "masks"
+        )
+        frame = read(import_dicom(asked).manifest).frame
+        assert (frame["mask"] != "").all()
+        content = " ".join(path.read_text() for path in written_files(folder) if path.suffix not in (".dcm", ".gz"))
+        paths = " ".join(str(path.relative_to(folder)) for path in written_files(folder))
+        return set(re.findall(r"[0-9a-f]{16}", content + paths))
+
+    own, one, other = (texts(project) for project in ("", "hospital A", "hospital B"))
+    assert min(len(own), len(one), len(other)) > 5
+    assert own.isdisjoint(one | other)
+    assert one.isdisjoint(other)
+    assert texts("hospital A") == one
+    with pytest.raises(ConfigurationError, match="under the pseudonyms of another key or project"):
+        import_dicom(request(tmp_path, project="hospital B", output=tmp_path / "hospital A" / "out"))
+    with pytest.raises(ConfigurationError, match="with --files refer its manifest names the source's files"):
+        import_dicom(request(tmp_path, project="hospital B", files="refer"))
+
+
+def test_a_refused_file_of_a_project_is_found_with_its_name(tmp_path: Path) -> None:
+    source = export_with_names(tmp_path)
+    result = import_dicom(request(tmp_path, allow_gaps=True, project="trial"))
+    shown = next(entry.path for entry in result.refused if "localizer" in entry.reason)
+    arguments = ["import", "locate", str(source), shown, "--key-file", str(tmp_path / "secret" / "key")]
+    assert CliRunner().invoke(cli, [*arguments, "--project", "trial"]).output.strip().endswith("IM0002.dcm")
+    with pytest.raises(ConfigurationError, match="check --key-file, --project"):
+        CliRunner().invoke(cli, arguments, catch_exceptions=False)
