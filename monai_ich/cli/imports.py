@@ -25,6 +25,9 @@ _OFFSET = Annotated[
     typer.Option(help="Add this to the images' values to make HU: -1024 for HU + 1024.", show_default="0"),
 ]
 _ANY_VALUES = Annotated[bool, typer.Option("--any-values", help="Take values that do not look like HU.")]
+_PROJECT = Annotated[
+    str, typer.Option(help="Name of a project with pseudonyms of its own, which cannot be joined with another's.")
+]
 _KEY = Annotated[
     Path | None,
     typer.Option(help="File with the key of the pseudonyms; made where there is none.", show_default=_OWN_KEY),
@@ -42,6 +45,25 @@ def import_dicom(
         Path | None, typer.Option(help="CSV or xlsx, keyed by patient, study, series or SOP UID.")
     ] = None,
     column: Annotated[list[str] | None, typer.Option(help="label=column of the table; repeat.")] = None,
+    id_column: Annotated[
+        str, typer.Option(help="Column of the table that names what a row is about.", show_default="as in DICOM")
+    ] = "",
+    id_level: Annotated[
+        str, typer.Option(help="What it names: patient, study, series or slice.", show_default="as in DICOM")
+    ] = "",
+    header_row: Annotated[
+        int | None, typer.Option(min=1, help="Row of the table's header, from 1.", show_default="the first filled one")
+    ] = None,
+    sheet: Annotated[str, typer.Option(help="Sheet of the workbook of labels.", show_default="the first")] = "",
+    values: Annotated[
+        str, typer.Option(help="Meaning of texts in the table: text=1, text=0, text= (unknown), with commas between.")
+    ] = "",
+    encoding: Annotated[
+        str, typer.Option(help="Of the CSV of labels: cp932, cp1252, gb18030, ...", show_default="found out")
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what the table of labels would give, and write nothing.")
+    ] = False,
     positives: Annotated[
         str, typer.Option(help="Positive slices of a positive study: blood (by mask) or all.")
     ] = "blood",
@@ -62,12 +84,14 @@ def import_dicom(
     name: Annotated[str, typer.Option(help="Name of the data, for the card.", show_default="the manifest's name")] = "",
     licence: Annotated[str, typer.Option(help="Terms of the data, for the card.")] = "not stated",
     key_file: _KEY = None,
+    project: _PROJECT = "",
     workers: _WORKERS = None,
 ) -> None:
     """Import DICOM series of one or several hospitals, with labels and masks."""
-    from monai_ich.importers import Card, DicomRequest, ScanOptions, default_key_file
+    from monai_ich.importers import Card, DicomRequest, ScanOptions, TableOptions, default_key_file, preview_labels
     from monai_ich.importers import import_dicom as run_import
-    from monai_ich.importers.import_command import image_values, parse_columns, report_import
+    from monai_ich.importers.import_command import image_values, parse_columns, report_import, report_preview
+    from monai_ich.importers.label_cells import parse_values
 
     request = DicomRequest(
         source=source,
@@ -79,6 +103,7 @@ def import_dicom(
         hospital_level=hospital_level,
         labels=labels,
         columns=parse_columns(column or ()),
+        table=TableOptions(id_column, id_level, header_row or 0, sheet, parse_values(values), encoding),
         positives=positives,
         masks=masks,
         files=files,
@@ -87,8 +112,12 @@ def import_dicom(
         allow_gaps=allow_gaps,
         image_values=image_values(offset, any_values),
         workers=workers,
+        project=project,
     )
-    report_import(run_import(request))
+    if dry_run:
+        report_preview(preview_labels(request))
+    else:
+        report_import(run_import(request))
 
 
 def _add_public_set(name: str, about: str) -> None:
@@ -133,9 +162,10 @@ def import_locate(
     source: _SOURCE,
     shown: Annotated[str, typer.Argument(help="The path as refused.csv shows it.")],
     key_file: _KEY = None,
+    project: _PROJECT = "",
 ) -> None:
     """Find a file whose path a report shows with [...] in place of what names a patient."""
     from monai_ich.importers import default_key_file
     from monai_ich.importers.import_command import locate_refused
 
-    locate_refused(source, shown, key_file or default_key_file())
+    locate_refused(source, shown, key_file or default_key_file(), project)

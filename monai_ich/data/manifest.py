@@ -22,7 +22,14 @@ from monai_ich.data.manifest_card import (
     load_card,
     sha256_of,
 )
-from monai_ich.data.manifest_cells import read_bytes, read_cells, text_frame, typed_frame, written_columns
+from monai_ich.data.manifest_cells import (
+    read_bytes,
+    read_cells,
+    text_frame,
+    typed_frame,
+    whole_floats_as_numbers,
+    written_columns,
+)
 from monai_ich.data.splits import protocol_counts
 from monai_ich.utils.errors import FaultList, ManifestError
 from monai_ich.utils.files import replace_file
@@ -243,7 +250,7 @@ def _known_columns(path: Path, data: bytes, faults: FaultList) -> pd.DataFrame:
     """The CSV's cells as text, one column a name; adds the faults of the header and of rows of another width."""
     frame = read_cells(path, data, faults)
     checks.check_columns(list(frame.columns), faults)
-    return frame.loc[:, ~frame.columns.duplicated()]
+    return whole_floats_as_numbers(frame.loc[:, ~frame.columns.duplicated()])
 
 
 def _loaded_card(path: Path, faults: FaultList) -> dict[str, Any] | None:

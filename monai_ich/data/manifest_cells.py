@@ -59,6 +59,15 @@ def _text_cell(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
+def whole_floats_as_numbers(cells: pd.DataFrame) -> pd.DataFrame:
+    """Text cells of slices and labels, in which `3.0` became `3`; 0.5 stays, for the checks to refuse.
+
+    pandas reads a column of whole numbers with empty cells as floats, and writes it so.
+    """
+    names = [name for name in (*SLICE_COLUMNS, *labels_among(cells.columns)) if name in cells]
+    return cells.assign(**{name: cells[name].str.replace(r"^([0-9]+)\.0+$", r"\1", regex=True) for name in names})
+
+
 def read_bytes(path: Path) -> bytes:
     """The CSV's bytes.
 

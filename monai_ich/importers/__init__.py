@@ -4,6 +4,8 @@
 from monai_ich.importers.assembly import Card, ImportResult
 from monai_ich.importers.dicom import DicomRequest, import_dicom
 from monai_ich.importers.dicom_sets import import_cq500, import_rsna
+from monai_ich.importers.label_grids import TableOptions
+from monai_ich.importers.label_preview import preview_labels
 from monai_ich.importers.label_tables import read_labels
 from monai_ich.importers.physionet import import_physionet
 from monai_ich.importers.pseudonyms import Pseudonyms, default_key_file, load_key
@@ -19,6 +21,7 @@ __all__ = [
     "Pseudonyms",
     "PublicRequest",
     "ScanOptions",
+    "TableOptions",
     "default_key_file",
     "import_bhsd",
     "import_cq500",
@@ -28,5 +31,6 @@ __all__ = [
     "import_rsna",
     "load_key",
     "locate",
+    "preview_labels",
     "read_labels",
 ]

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import pandas as pd
 from monai_ich.data import write_manifest
 from monai_ich.data.manifest_checks import IDENTITY_COLUMNS
 from monai_ich.importers.item_records import Refusal, printable
-from monai_ich.importers.label_tables import Labels, apply_labels, unused_rows
+from monai_ich.importers.label_matching import LEVEL_WORDS, LabelRows, Labels, apply_labels, label_rows, unused_rows
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_file
-from monai_ich.utils.keys import BRAIN_WINDOW_HU, IMAGE_VALUES, MARKERS, MASK_LABELS
+from monai_ich.utils.keys import BRAIN_WINDOW_HU, IMAGE_VALUES, MARKERS, MASK_LABELS, labels_among
 
 REPORT_FOLDER = "import"
 PROGRESS_FOLDER = ".import"
@@ -44,6 +44,8 @@ class ImportResult:
         slices, annotated, patients, studies: counts of the manifest.
         refused: what was left out.
         notes: what the user should know, in sentences.
+        marker_counts: label -> positive, negative and unknown slices of the manifest.
+        label_rows: what became of the rows of the table of labels; None without one, and for public sets.
     """
 
     manifest: Path
@@ -54,6 +56,8 @@ class ImportResult:
     studies: int
     refused: tuple[Refusal, ...]
     notes: tuple[str, ...]
+    marker_counts: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    label_rows: LabelRows | None = None
 
 
 class ImportedSlices:
@@ -127,7 +131,15 @@ def finish(
         studies=int(frame["study_id"].nunique()),
         refused=tuple(refused),
         notes=tuple(notes),
+        marker_counts={name: label_counts(frame[name]) for name in labels_among(frame.columns)},
+        label_rows=None if labels is None else label_rows(set(frame[labels.level]), labels),
     )
+
+
+def label_counts(cells: pd.Series) -> tuple[int, int, int]:
+    """How many cells of a label are 1, 0 and empty."""
+    numbers = pd.to_numeric(cells.where(cells != ""))
+    return int((numbers == 1).sum()), int((numbers == 0).sum()), int(numbers.isna().sum())
 
 
 def _with_labels(
@@ -139,18 +151,35 @@ def _with_labels(
             f"{unknown} labels stayed unknown: their {labels.level} is positive, but without a mask nothing says in "
             "which slices. Label slices by SOPInstanceUID, give masks, or spread them with --positives all."
         )
-    rows = unused_rows(frame, labels)
+    present, word = set(frame[labels.level]), LEVEL_WORDS[labels.level]
+    _refuse_rows(
+        refused,
+        unused_rows(present, labels),
+        f"name no {word} that was imported",
+        "Check them against the headers; spreadsheets drop leading zeros of numbers, so keep IDs as text.",
+    )
+    _refuse_rows(
+        refused,
+        unused_rows(present, labels, ambiguous=True),
+        "fit several patients, or one that another row fits, but for leading zeros",
+        "Write their numbers with all their zeros.",
+    )
+    if labels.table is not None:
+        _refuse_rows(
+            refused,
+            labels.table.empty_but_labelled,
+            f"hold labels without a name of a {word}",
+            "Fill in the name, or empty the labels.",
+        )
+        notes += labels.table.notes()
+    return frame
+
+
+def _refuse_rows(refused: list[Refusal], rows: Sequence[int], what: str, remedy: str) -> None:
+    """Adds a refusal of rows of the table of labels, by their numbers."""
     if rows:
         shown = ", ".join(map(str, rows[:20])) + (", ..." if len(rows) > 20 else "")
-        refused.append(
-            Refusal(
-                "labels",
-                len(rows),
-                f"{len(rows)} rows name no {labels.level} that was imported (rows {shown})",
-                "Check them against the headers; spreadsheets drop leading zeros of numbers, so keep IDs as text.",
-            )
-        )
-    return frame
+        refused.append(Refusal("labels", len(rows), f"{len(rows)} rows {what} (rows {shown})", remedy))
 
 
 def fill_hospital(

@@ -23,11 +23,13 @@ from monai_ich.importers.assembly import (
     finish,
 )
 from monai_ich.importers.item_records import Records, Refusal, do_items
-from monai_ich.importers.label_tables import POSITIVES, Labels, read_labels
+from monai_ich.importers.label_grids import TableOptions
+from monai_ich.importers.label_matching import POSITIVES, Labels, match_labels, refuse_unmatched
+from monai_ich.importers.label_tables import read_labels
 from monai_ich.importers.mask_files import MaskFinder
-from monai_ich.importers.pseudonyms import Pseudonyms, load_key
+from monai_ich.importers.pseudonyms import Pseudonyms, load_key, refuse_other_pseudonyms
 from monai_ich.importers.redaction import Redactor
-from monai_ich.importers.scanning import ScanOptions, chunks, scan_chunk
+from monai_ich.importers.scanning import ScanOptions, add_shape, chunks, scan_chunk
 from monai_ich.importers.series_attributes import SERIES_ATTRIBUTES
 from monai_ich.importers.series_item import SeriesItem, SeriesOptions
 from monai_ich.importers.series_reading import RESAMPLED, read_series_item
@@ -48,13 +50,15 @@ class DicomRequest:
         card: name, description and licence of the data.
         key_file: the key of the pseudonyms; made if it is not there.
         hospital, hospital_level: see `ScanOptions`; a column `hospital` of the labels comes before them.
-        labels: CSV or xlsx, see `read_labels`; `columns` maps labels to columns that are called otherwise.
+        labels: CSV or xlsx, see `read_labels`; `columns` maps labels to columns that are called otherwise, and `table`
+            says how the table is kept.
         positives: which slices of a positive study are positive, see `apply_labels`.
         masks: folder of mask files; the source itself may be named.
         files: "refer", "link" or "copy", see `SeriesOptions`.
         scan, segment, allow_gaps: which files and series are taken.
         image_values: how the values of the images are to be read, see `ValueRule`.
         workers: processes; None takes one for each available core.
+        project: gives pseudonyms of its own, see `Pseudonyms.of_project`; empty for the key's own.
     """
 
     source: Path
@@ -66,6 +70,7 @@ class DicomRequest:
     hospital_level: int = 0
     labels: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    table: TableOptions = field(default_factory=TableOptions)
     positives: str = "blood"
     masks: Path | None = None
     files: str = "refer"
@@ -74,6 +79,7 @@ class DicomRequest:
     allow_gaps: bool = False
     image_values: str = ""
     workers: int | None = None
+    project: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +90,11 @@ class Tree:
     segmentations: dict[str, list[Path]]  # token of a series -> DICOM SEGs that refer to it
     refused: list[Refusal]
     other: int
+    shapes: dict[str, list[str]] = field(default_factory=dict)  # level -> what some names look like
+
+    def names(self, level: str) -> set[str]:
+        """The tokens of all patients, studies, series or instances."""
+        return {entry[level] for entries in self.series.values() for entry in entries}
 
 
 def import_dicom(request: DicomRequest) -> ImportResult:
@@ -94,16 +105,25 @@ def import_dicom(request: DicomRequest) -> ImportResult:
     """
     source, output = request.source.resolve(), request.output.resolve()
     check_request(request)
-    pseudonyms = Pseudonyms(load_key(request.key_file, (source, output)))
-    labels = read_labels(request.labels, pseudonyms, request.columns) if request.labels else None
-    dataset_dir = common_folder(source, output) if request.files == "refer" else output
-    prefix = f"{source.relative_to(dataset_dir).as_posix()}/" if request.files == "refer" else None
-    scan = replace(request.scan, hospital=request.hospital, hospital_level=request.hospital_level, prefix=prefix)
-    redactor = Redactor(pseudonyms, source)
+    pseudonyms = Pseudonyms(load_key(request.key_file, (source, output))).of_project(request.project)
+    refuse_other_pseudonyms(output / PROGRESS_FOLDER, pseudonyms)
+    labels = read_labels(request.labels, pseudonyms, request.columns, request.table) if request.labels else None
     options = SeriesOptions(
-        dataset_dir, output, request.files, request.allow_gaps, request.segment, request.image_values
+        _dataset_dir(request), output, request.files, request.allow_gaps, request.segment, request.image_values
     )
-    return import_tree(request, redactor, scan, options, labels)
+    return import_tree(request, Redactor(pseudonyms, source), request_scan(request), options, labels)
+
+
+def request_scan(request: DicomRequest) -> ScanOptions:
+    """Which files are taken, and what of their paths a manifest would show."""
+    below = request.source.resolve().relative_to(_dataset_dir(request)) if request.files == "refer" else None
+    prefix = None if below is None else f"{below.as_posix()}/"
+    return replace(request.scan, hospital=request.hospital, hospital_level=request.hospital_level, prefix=prefix)
+
+
+def _dataset_dir(request: DicomRequest) -> Path:
+    source, output = request.source.resolve(), request.output.resolve()
+    return common_folder(source, output) if request.files == "refer" else output
 
 
 def import_tree(
@@ -118,6 +138,8 @@ def import_tree(
     """Scans, groups and reads a tree; `choose` may leave series out in between."""
     output = request.output.resolve()
     tree = choose(scan_tree(redactor, scan, output, request.workers, skip=(output,)))
+    if labels is not None and labels.table is not None:
+        labels = labels_of_tree(labels, tree)
     masks = find_masks(request, redactor, tree)
     items, refused = series_items(tree, redactor, options, masks)
     notes = (
@@ -133,13 +155,31 @@ def import_tree(
     return import_series(items, [*tree.refused, *refused], notes, request, labels, importer)
 
 
-def check_request(request: DicomRequest) -> None:
-    """Raises ConfigurationError with everything that is wrong with a request."""
+def labels_of_tree(labels: Labels, tree: Tree) -> Labels:
+    """The labels by the names that the tree's images have; it is known before the images are read.
+
+    Raises:
+        ManifestError: none of the labels' names is of an image.
+    """
+    present = tree.names(labels.level)
+    matched = match_labels(labels, present)
+    refuse_unmatched(matched, present, tree.shapes.get(labels.level, ()))
+    return matched
+
+
+def check_request(request: DicomRequest, writes: bool = True) -> None:
+    """Raises ConfigurationError with everything that is wrong with a request; the manifest's folder is made.
+
+    Args:
+        request: the request.
+        writes: whether anything is to be written; or else the manifest's place does not matter, and no folder is made.
+    """
     faults = FaultList("the import cannot start:")
     for what, folder in (("source", request.source), ("masks", request.masks)):
         if folder is not None and not folder.is_dir():
             faults.add(f"{what}: there is no folder {folder}; correct the path")
-    add_place_faults(request.manifest, faults)
+    if writes:
+        add_place_faults(request.manifest, faults)
     if request.files not in FILE_WAYS:
         faults.add(f"files is {request.files!r}; expected one of {', '.join(FILE_WAYS)}")
     if request.positives not in POSITIVES:
@@ -148,15 +188,28 @@ def check_request(request: DicomRequest) -> None:
         faults.add("hospital and hospital_level are both given; give one")
     if not (request.hospital or request.hospital_level or request.labels):
         faults.add("no hospital: name it (--hospital), its folder (--hospital-level), or in a column of the labels")
-    if request.files == "link" and request.source.is_dir():
-        request.output.mkdir(parents=True, exist_ok=True)
-        if request.output.stat().st_dev != request.source.stat().st_dev:
-            faults.add(f"{request.output} is on another disk than the source, so nothing can be linked; use copy")
+    request.table.add_faults(request.labels is not None, faults)
+    if request.columns and request.labels is None:
+        faults.add("columns of a table of labels are named (--column), but no table is given (--labels)")
+    if request.project and request.files == "refer":
+        faults.add(
+            "a project has pseudonyms of its own, but with --files refer its manifest names the source's files, which "
+            "are the same in every project; give --files link or --files copy"
+        )
+    can_link = not request.source.is_dir() or _disk(request.output) == _disk(request.source)
+    if request.files == "link" and not can_link:
+        faults.add(f"{request.output} is on another disk than the source, so nothing can be linked; use copy")
     try:
         re.compile(request.scan.description)
     except re.error as error:
         faults.add(f"series description is {request.scan.description!r}, which is not a regular expression ({error})")
     faults.raise_if_any(ConfigurationError)
+
+
+def _disk(folder: Path) -> int:
+    """The disk that a folder is on, or would be made on."""
+    folder = folder.resolve()
+    return next(parent for parent in (folder, *folder.parents) if parent.exists()).stat().st_dev
 
 
 def common_folder(*folders: Path) -> Path:
@@ -180,6 +233,9 @@ def scan_tree(
             for series in entry["series"]:
                 tree.segmentations.setdefault(series, []).append(chunk.paths[entry["place"]])
         tree.refused.extend(Refusal(**entry) for entry in found["refused"])
+        for level, shapes in found["shapes"].items():
+            for shape in shapes:
+                add_shape(tree.shapes, level, shape)
         other += found["other"]
     return replace(tree, series=dict(sorted(tree.series.items())), other=other)
 

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from monai_ich.importers.assembly import Card, ImportResult
 from monai_ich.importers.dicom import DicomRequest, Tree, import_tree
 from monai_ich.importers.item_records import Refusal
-from monai_ich.importers.label_tables import Labels
+from monai_ich.importers.label_matching import Labels
 from monai_ich.importers.pseudonyms import Pseudonyms, PublishedNames
 from monai_ich.importers.public_tables import REMEDY, read_public_table, whole_numbers
 from monai_ich.importers.redaction import Redactor

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import monai_ich
 from monai_ich.utils.errors import ConfigurationError
+from monai_ich.utils.files import replace_file
 
 _KEY_BYTES = 32
 # 64 bits: among a million names, two get the same pseudonym with a probability of 3e-8.
@@ -29,6 +30,18 @@ class Pseudonyms:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+
+    def of_project(self, name: str) -> Pseudonyms:
+        """Other pseudonyms, from a key that is derived from this one; the same for an empty name.
+
+        Who has two projects' pseudonyms cannot tell which are of one patient, not even with the projects' names: that
+        takes the key.
+
+        >>> own, other = (Pseudonyms(bytes(32)).of_project(name).token("patient", "4711") for name in ("", "trial"))
+        >>> own == other, own == Pseudonyms(bytes(32)).token("patient", "4711")
+        (False, True)
+        """
+        return Pseudonyms(hmac.digest(self._key, f"project\0{name}".encode(), "sha256")) if name else self
 
     def token(self, kind: str, value: str) -> str:
         """16 hexadecimal digits that stand for `value`, a name of this kind."""
@@ -76,6 +89,21 @@ def load_key(path: Path, never_in: Iterable[Path]) -> bytes:
             "it does not exist, or restore this one: with another key every pseudonym changes."
         )
     return key
+
+
+def refuse_other_pseudonyms(progress: Path, pseudonyms: Pseudonyms) -> None:
+    """Marks the folder of an import's progress as that of one key and project; the mark says nothing of them.
+
+    Raises:
+        ConfigurationError: it is that of another: one folder with both would tell which pseudonyms are of one patient.
+    """
+    mark, path = pseudonyms.token("mark", "of an output folder"), progress / "pseudonyms"
+    if path.is_file() and path.read_text(encoding="ascii", errors="replace").strip() != mark:
+        raise ConfigurationError(
+            f"{progress.parent} holds an import under the pseudonyms of another key or project, and with both in one "
+            "folder they could be joined. Name another --output-dir, or the same --key-file and --project as before."
+        )
+    replace_file(path, f"{mark}\n".encode())
 
 
 def _refuse_shared_place(path: Path, never_in: Iterable[Path]) -> None:

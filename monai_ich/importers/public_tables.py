@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import csv
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from monai_ich.importers.label_tables import CSV_ERRORS, even_rows
 from monai_ich.utils.errors import ConfigurationError
 
 REMEDY = "Take the table of the release."
+
+# What pandas raises on a file that is no CSV of the columns and types asked for.
+CSV_ERRORS = (OSError, ValueError, TypeError, OverflowError, csv.Error, pd.errors.ParserError, pd.errors.ParserWarning)
 
 
 def read_public_table(path: Path, columns: Sequence[str], dtype: Any = None) -> pd.DataFrame:
@@ -25,7 +30,7 @@ def read_public_table(path: Path, columns: Sequence[str], dtype: Any = None) -> 
     if not path.is_file():
         raise ConfigurationError(f"{path} is not a file. {REMEDY}")
     try:
-        with even_rows():
+        with _even_rows():
             table = pd.read_csv(path, dtype=dtype, index_col=False)
     except CSV_ERRORS as error:
         raise ConfigurationError(
@@ -55,3 +60,14 @@ def whole_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path, most:
             f"{', '.join(names[:6])}. {REMEDY}"
         )
     return numbers.astype("int64")
+
+
+@contextlib.contextmanager
+def _even_rows() -> Iterator[None]:
+    """Within it, `read_csv(index_col=False)` refuses rows that are longer than the header.
+
+    By default pandas takes their first cell for a row name, and every other cell moves one column to the left.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        yield

@@ -4,15 +4,24 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from monai_ich.importers.item_records import Refusal, printable, refusal
+from monai_ich.importers.patient_names import (
+    counts_within_words,
+    is_telling,
+    name_parts,
+    plain,
+    plain_words,
+    undeclared_readings,
+)
 from monai_ich.importers.pseudonyms import Pseudonyms
 from monai_ich.reading.dicom_frames import DECODE_ERRORS
 from monai_ich.utils.errors import ImageReadError
@@ -22,8 +31,8 @@ _NUMBERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "AdmissionID")
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 _DATES = ("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 
-# A shorter identifier counts only as a whole word: "Li" or "12" lies within too many harmless names.
-_SHORTEST_PART = 5
+# Letters of scripts that are written without blanks: a name stands within a longer run of them.
+_WIDE_RUN = re.compile(r"[\u1100-\U0003ffff]+")
 REMOVED = "[removed]"
 
 
@@ -50,41 +59,53 @@ class Identity:
         >>> Identity(plain=frozenset({"yamada", "17"})).is_in("hospital_1/0017.dcm")
         False
         """
-        whole = _plain(text)
-        words = {_plain(word) for word in re.split(r"[\W_]+", text)}
-        return any(part in (whole if len(part) >= _SHORTEST_PART else words) for part in self.plain)
+        whole, words = plain(text), plain_words(text)
+        return any(part in (whole if counts_within_words(part) else words) for part in self.plain)
 
 
 def identity_of(dataset: Dataset) -> Identity:
-    """Names, numbers, dates and UIDs of a data set."""
+    """Names, numbers, dates and UIDs of a data set.
+
+    A name counts in each of its groups and in their joined forms, also where its character set is not declared.
+    """
     raw: set[str] = set()
     for keyword in (*_NAMES, *_NUMBERS, *_UIDS):
         for text in _texts(dataset, keyword):
             raw.add(text)
             if keyword in _NAMES:
-                raw |= {part for part in re.split(r"[\^= ,]+", text) if len(part) > 1 and not part.isdigit()}
+                raw |= name_parts(text)
     for keyword in _DATES:
         for date in _texts(dataset, keyword):
             raw.add(date)
             if re.fullmatch(r"\d{8}", date):
                 year, month, day = date[:4], date[4:6], date[6:]
                 raw |= {f"{day}{month}{year}", f"{month}{day}{year}", f"{year}-{month}-{day}", f"{day}.{month}.{year}"}
-    return Identity(frozenset(raw), frozenset(plain for text in raw if len(plain := _plain(text)) > 1))
+    return Identity(frozenset(raw), frozenset(part for text in raw if is_telling(part := plain(text))))
 
 
 def _texts(dataset: Dataset, keyword: str) -> list[str]:
+    """The values of an attribute, and what their bytes say in character sets that the header does not declare."""
+    if keyword not in dataset:
+        return []
+    stored = dataset.get_item(keyword)
     try:
         value = dataset.get(keyword)
     except DECODE_ERRORS:  # of a damaged kind: its bytes may name the patient all the same
-        stored = dataset.get_item(keyword)
         value = stored.value.decode("latin-1") if isinstance(stored, RawDataElement) and stored.value else None
-    values = value if isinstance(value, Iterable) and not isinstance(value, str) and keyword not in _NAMES else [value]
-    return [text for part in values if part is not None and (text := str(part).strip())]
+    values = list(value) if isinstance(value, MultiValue) else [value]
+    readings = [str(part) for part in values if part is not None]
+    if isinstance(stored, RawDataElement) and isinstance(stored.value, bytes):
+        dataset[stored.tag] = stored  # the next question, too, finds the bytes, of which pydicom keeps no copy
+        readings += undeclared_readings(stored.value)
+    else:
+        readings += [text for part in values for text in undeclared_readings(_bytes_of(part))]
+    return [text for reading in readings if (text := reading.strip(" \0\t\r\n"))]
 
 
-def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in decomposed if letter.isalnum())
+def _bytes_of(value: Any) -> bytes:
+    """The bytes that a converted value was read from, as far as they are known."""
+    original = getattr(value, "original_string", "" if value is None else str(value))  # of a PersonName
+    return original if isinstance(original, bytes) else str(original).encode("latin-1", errors="ignore")
 
 
 class Redactor:
@@ -104,10 +125,16 @@ class Redactor:
         parts = path.relative_to(self.source).parts
         if self.is_public:
             return "/".join(parts)
-        return "/".join(
-            f"[{self.pseudonyms.token('path', part)}]" if identity is None or identity.is_in(part) else part
-            for part in parts
-        )
+        return "/".join(self.shown_parts(parts, identity))
+
+    def shown_parts(self, parts: Sequence[str], identity: Identity | None) -> list[str]:
+        """The parts of a path; those that mention the patient, alone or together, are replaced."""
+        is_hidden = [identity is None or identity.is_in(part) for part in parts]
+        rest = "/".join(part for part, hidden in zip(parts, is_hidden, strict=True) if not hidden)
+        if identity is not None and identity.is_in(rest):  # as 1957/03/14 does
+            is_hidden = [True] * len(parts)
+        shown = zip(parts, is_hidden, strict=True)
+        return [f"[{self.pseudonyms.token('path', part)}]" if hidden else part for part, hidden in shown]
 
     def refusal(
         self, shown: str, error: ImageReadError, paths: Mapping[Path, str], identity: Identity | None, files: int = 1
@@ -134,7 +161,9 @@ class Redactor:
         for secret in sorted((identity or Identity()).raw, key=len, reverse=True):
             if not self.is_public and len(secret) > 1:
                 text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", REMOVED, text, flags=re.IGNORECASE)
-        return text
+        if identity is None or self.is_public:
+            return text
+        return _WIDE_RUN.sub(lambda run: REMOVED if identity.is_in(run[0]) else run[0], text)
 
 
 def locate(source: Path, shown: str, pseudonyms: Pseudonyms) -> list[Path]:

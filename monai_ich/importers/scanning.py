@@ -7,7 +7,7 @@ import functools
 import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from monai_ich.importers.item_records import Refusal, refuse_odd_name, state_of
+from monai_ich.importers.label_cells import shape_of
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
 from monai_ich.reading.acquisition_notes import Acquisition, refuse_lossy
@@ -25,6 +26,7 @@ from monai_ich.reading.volumes import is_volume
 from monai_ich.utils.errors import ImageReadError
 
 FILES_A_CHUNK = 400
+SHAPES_KEPT = 3
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,10 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
 
     Returns:
         `slices` and `segmentations`: one entry a file, its place in the chunk, and tokens in place of names;
-        `refused`: refusals; `other`: how many files are something else.
+        `refused`: refusals; `other`: how many files are something else; `shapes`: for each level what some of the
+        slices' names look like.
     """
-    result: dict[str, Any] = {"slices": [], "segmentations": [], "refused": [], "other": 0}
+    result: dict[str, Any] = {"slices": [], "segmentations": [], "refused": [], "other": 0, "shapes": {}}
     unreadable: list[tuple[Path, ImageReadError]] = []
     readable: list[Path] = []
     for place, path in enumerate(chunk.paths):
@@ -129,11 +132,21 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
         if kind == "other":
             result["other"] += 1
         else:
+            shapes = entry.pop("shapes", {})
             result[kind].append(entry if kind == "refused" else {"place": place, **entry})
+            for level, shape in shapes.items():
+                add_shape(result["shapes"], level, shape)
     known = _identity_of_files(readable) if unreadable else None
     for path, fault in unreadable:
         result["refused"].append(_refused(chunk.redactor, path, fault, known).as_dict())
     return result
+
+
+def add_shape(shapes: dict[str, list[str]], level: str, shape: str) -> None:
+    """Keeps the first few shapes of a level, each once."""
+    known = shapes.setdefault(level, [])
+    if shape not in known and len(known) < SHAPES_KEPT:
+        known.append(shape)
 
 
 def _identity_of_files(paths: Sequence[Path]) -> Identity | None:
@@ -169,21 +182,34 @@ def _slice(dataset: Dataset, path: Path, chunk: Chunk) -> dict[str, Any]:
             raise ImageReadError(
                 path, "is a DICOM slice with the name of a volume, and would be read as one", "Rename it to .dcm."
             )
-    if is_shown and identity_of(dataset).is_in(f"{options.prefix}{inside}"):
+    if is_shown and (identity := identity_of(dataset)).is_in(f"{options.prefix}{inside}"):
         raise ImageReadError(
             path,
-            "its path mentions the patient's name, number, date or UID, and a manifest with it would too",
-            "Give the files names of their own with --files link (no space needed) or --files copy.",
+            f"its path mentions the patient's name, number, date or UID ({_place_of(identity, options, inside)}), and "
+            "a manifest with it would too",
+            "Give the files names of their own with --files link (no space needed) or --files copy. If it is a "
+            "hospital or a ward that is called as the patient is, you can rename that folder instead.",
         )
     token = redactor.pseudonyms.token
     return {
         "patient": token("patient", names.patient),
         "study": token("study", names.study),
         "series": token("series", names.series),
+        "instance": token("instance", names.instance),
+        "shapes": {level: shape_of(name) for level, name in asdict(names).items()},
         "reference": token("frame of reference", str(dataset.get("FrameOfReferenceUID") or "")),
         "hospital": _hospital(dataset, path, redactor, options),
         "z_mm": _height(dataset),
     }
+
+
+def _place_of(identity: Identity, options: ScanOptions, inside: str) -> str:
+    """Which part of a path mentions the patient; it says nothing of the part itself."""
+    *folders, name = inside.split("/")
+    places = [f"folder level {level}" for level, folder in enumerate(folders, start=1) if identity.is_in(folder)]
+    places += ["the file's name"] if identity.is_in(name) else []
+    places += ["SOURCE itself or a folder above it"] if identity.is_in(options.prefix or "") else []
+    return "in " + (", ".join(places) or "several parts of it together")
 
 
 def _height(dataset: Dataset) -> float | None:
@@ -207,8 +233,10 @@ def _hospital(dataset: Dataset, path: Path, redactor: Redactor, options: ScanOpt
     if identity_of(dataset).is_in(hospital):
         raise ImageReadError(
             path,
-            f"the folder at level {options.hospital_level} names a patient, not a hospital",
-            "Choose another --hospital-level.",
+            f"the folder at level {options.hospital_level} mentions a patient of the files below it by name, number, "
+            "date or UID, so it may be no hospital",
+            "Choose another --hospital-level. If it is a hospital that is called as the patient is, name it with "
+            "--hospital or in the labels' column 'hospital', or rename the folder.",
         )
     return hospital
 

@@ -100,7 +100,5 @@ def refuse_series(item: SeriesItem, error: ImageReadError) -> Refusal:
 
 def refuse_mask(item: SeriesItem, path: Path, error: ImageReadError) -> Refusal:
     """A mask file; it may be named after the patient too, and may lie outside the source."""
-    token, identity = item.redactor.pseudonyms.token, item.identity
-    parts = [f"[{token('path', part)}]" if identity.is_in(part) else part for part in path.parts[-2:]]
-    shown = "mask " + "/".join(parts)
-    return item.redactor.refusal(shown, error, {path: shown}, identity)
+    shown = "mask " + "/".join(item.redactor.shown_parts(path.parts[-2:], item.identity))
+    return item.redactor.refusal(shown, error, {path: shown}, item.identity)

@@ -11,6 +11,7 @@ import pytest
 from manifest_cases import edit, faults_of, make, rehash, table
 
 from monai_ich.data import dataset_directory, read_manifest, refresh_card
+from monai_ich.data.manifest import read_unsplit
 from monai_ich.utils.errors import ManifestError
 
 
@@ -234,3 +235,21 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "data" / "masks" / "1.nii.gz").unlink()
     (tmp_path / "data" / "masks" / "1.nii.gz").mkdir()
     assert "row 4: mask file is 'masks/1.nii.gz'" in faults_of(path)
+
+
+def test_a_manifest_that_went_through_pandas_is_read(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    before = read_manifest(path).frame
+    frame = pd.read_csv(path, dtype=dict.fromkeys(("patient_id", "study_id", "hospital"), str))
+    assert (frame["mask_slice"].dtype, frame["blend_sign"].dtype) == (float, float)  # for want of a cell
+    frame.to_csv(path, index=False)
+    assert ",0.0," in path.read_text()
+    rehash(path)
+    pd.testing.assert_frame_equal(read_manifest(path).frame, before)
+    refresh_card(path)
+    pd.testing.assert_frame_equal(read_unsplit(path).frame, before.assign(split=""))
+    edit(path, {(3, "mask_slice"): "0.5", (4, "image_slice"): "1.00", (5, "hypodensity"): "0.5"})
+    message = faults_of(path)
+    assert "row 3: mask_slice is '0.5'; expected a whole number" in message
+    assert "row 5: hypodensity is '0.5'; expected 0, 1, or empty" in message
+    assert "row 4: image_slice" not in message

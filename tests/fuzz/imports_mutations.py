@@ -32,7 +32,7 @@ from monai_ich.importers import (
     import_physionet,
     import_rsna,
 )
-from monai_ich.importers.label_tables import CSV_ERRORS
+from monai_ich.importers.public_tables import CSV_ERRORS
 from monai_ich.transforms import LoadSlicesd
 from monai_ich.utils.errors import MonaiIchError
 

@@ -139,7 +139,9 @@ def test_a_stray_quote_in_the_labels_shows_no_other_row(tmp_path: Path) -> None:
 def test_label_rows_longer_than_the_header_are_not_shifted(tmp_path: Path, row: str) -> None:
     """pandas takes the first cell for a row name then, and a marker's cells come from the next column."""
     (tmp_path / "labels.csv").write_text(f"PatientID,hypodensity\n{row}\n")
-    with pytest.raises(ManifestError, match=r"labels\.csv cannot be read as a table .* no row longer than it"):
+    with pytest.raises(
+        ManifestError, match=r"labels\.csv cannot be read as a table: row 2 has \d cells, and the .* has 2"
+    ):
         read_labels(tmp_path / "labels.csv", PublishedNames())
 
 

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import stat
+import unicodedata
 from pathlib import Path
 
 import pydicom
@@ -26,7 +28,7 @@ from typer.testing import CliRunner
 import monai_ich
 from monai_ich.__main__ import cli
 from monai_ich.importers import Pseudonyms, import_dicom, load_key, locate
-from monai_ich.importers.redaction import Identity, identity_of
+from monai_ich.importers.redaction import Identity, Redactor, identity_of
 from monai_ich.utils.errors import ConfigurationError, ManifestError
 
 SECRETS = re.compile(r"yamada|tar[ōo]\b|0471193|19570314|14031957|2291847", re.IGNORECASE)
@@ -163,3 +165,137 @@ def test_what_counts_as_a_mention(text: str, found: bool) -> None:
     plant(data)
     assert identity_of(data).is_in(text) is found
     assert Identity().is_in(text) is False
+
+
+JAPANESE = "YAMADA^TAROU=山田^太郎=やまだ^たろう"
+
+
+def _named(name: str, character_set: str | list[str] = "ISO_IR 192", keyword: str = "PatientName") -> pydicom.Dataset:
+    data = pydicom.Dataset()
+    data.SpecificCharacterSet = character_set
+    setattr(data, keyword, name)
+    return _stored(data)
+
+
+def _stored(data: pydicom.Dataset) -> pydicom.Dataset:
+    """As it is read from a file."""
+    file = io.BytesIO()
+    data.save_as(file, implicit_vr=False, little_endian=True)
+    file.seek(0)
+    return pydicom.dcmread(file, force=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("山田太郎", "山田_太郎", "20210301CT_山田太郎様", "太郎山田", "やまだたろう", "ヤマダ", "ﾔﾏﾀﾞ ﾀﾛｳ"),
+        *("ＹＡＭＡＤＡ", "tarouyamada", "山田病院", unicodedata.normalize("NFD", "ヤマダ")),
+    ],
+)
+@pytest.mark.parametrize("character_set", ["ISO_IR 192", ["", "ISO 2022 IR 87"]])
+def test_every_group_of_a_japanese_name_counts(text: str, character_set: str | list[str]) -> None:
+    assert identity_of(_named(JAPANESE, character_set)).is_in(f"export/{text}/IM0001.dcm")
+    assert not identity_of(_named("SUZUKI^HANAKO=鈴木^花子=すずき^はなこ", character_set)).is_in(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "others"),
+    [
+        (
+            "Kim^Hui=김^희중",
+            ["김희중", "CT김희중1", "희중", "김 희중", unicodedata.normalize("NFD", "김희중")],
+            ["김치"],
+        ),
+        ("Wang^XiaoDong=王^小东", ["王小东", "ct王小东-1", "小东", "王_小东", "wangxiaodong"], ["王府", "小儿"]),
+        ("Wang^Wei=王^伟", ["王伟", "a王伟b", "王/伟"], ["王府井", "伟大"]),
+        ("しょういち^ﾕｳｺ", ["ｼﾖｳｲﾁ", "ショウイチ", "ゆうこ"], ["ゆう"]),
+        ("山田　太郎", ["太郎", "山田太郎", "太郎山田"], ["山", "郎"]),
+        ("Li^Na", ["li", "LI_NA", "lina", "nali"], ["lina2", "clinic", "final", "linate"]),
+        ("Li^Na=李^娜=", ["李娜"], ["clinical", "李子"]),
+    ],
+)
+def test_names_of_other_scripts_and_short_ones(name: str, texts: list[str], others: list[str]) -> None:
+    identity = identity_of(_named(name))
+    assert [text for text in texts if not identity.is_in(text)] == []
+    assert [text for text in others if identity.is_in(text)] == []
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "euc_jp", "utf-8", "iso2022_jp", "gb18030"])
+@pytest.mark.parametrize("declared", ["", "ISO_IR 100"])
+def test_a_name_whose_character_set_is_not_declared(encoding: str, declared: str) -> None:
+    data = pydicom.Dataset()
+    data.SpecificCharacterSet = declared
+    data.add_new("PatientName", "PN", "山田^曾太".encode(encoding))  # with ^ as the second byte of a letter in cp932
+    stored = _stored(data)
+    assert identity_of(stored).is_in("export/山田曾太/1.dcm")
+    assert identity_of(stored) == identity_of(stored)
+
+
+def test_every_one_of_several_names_counts() -> None:
+    identity = identity_of(_named("Yamada^Hana=山田^花\\Tanaka^Hana=田中^花", keyword="OtherPatientNames"))
+    assert all(identity.is_in(text) for text in ("田中花", "山田花", "hanatanaka", "Tanaka"))
+    assert "[" not in "".join(identity.raw)
+
+
+def test_wide_names_are_taken_out_of_messages_and_of_paths_together(tmp_path: Path) -> None:
+    redactor = Redactor(Pseudonyms(bytes(32)), tmp_path)
+    identity = identity_of(_named(JAPANESE)) | Identity(plain=frozenset({"19570314"}))
+    assert redactor.message("Kernel is 'ﾔﾏﾀﾞ様', 花子", {}, identity) == "Kernel is '[removed]', 花子"
+    shown = redactor.path(tmp_path / "1957" / "03" / "14" / "1.dcm", identity)
+    assert not re.search("1957|/03/", shown)
+    assert redactor.path(tmp_path / "花子" / "山田太郎" / "1.dcm", identity).startswith("花子/[")
+
+
+def test_a_hospital_that_is_called_as_a_patient_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    def named(data: pydicom.Dataset, _: int) -> None:
+        data.SpecificCharacterSet, data.PatientName = "ISO_IR 192", JAPANESE
+
+    write_study(tmp_path / "export" / "山田病院", bleeding_patient(1), change=named)
+    write_study(tmp_path / "export" / "中央病院", bleeding_patient(2))
+    by_path = import_dicom(request(tmp_path, files="refer")).refused
+    assert {(entry.path.partition("/")[0][0], "in folder level 1" in entry.reason) for entry in by_path} == {
+        ("[", True)
+    }
+    assert "rename that folder" in by_path[0].remedy
+    result = import_dicom(request(tmp_path, hospital="", hospital_level=1))
+    assert set(read(result.manifest).frame["hospital"]) == {"中央病院"}
+    assert "may be no hospital" in result.refused[0].reason
+    assert "--hospital or in the labels' column 'hospital'" in result.refused[0].remedy
+
+
+def test_two_projects_of_one_key_cannot_be_joined(tmp_path: Path) -> None:
+    patient = bleeding_patient(1)
+    _, rendered = write_study(tmp_path / "export", patient, change=plant)
+    write_nifti_mask(tmp_path / "masks" / f"{PLANTED['PatientID']}.nii.gz", patient, rendered)
+
+    def texts(project: str) -> set[str]:
+        """All names in what an import writes: cells, parts of paths, and what its records hold."""
+        folder = tmp_path / (project or "own")
+        asked = request(
+            tmp_path, project=project, output=folder / "out", manifest=folder / "m.csv", masks=tmp_path / "masks"
+        )
+        frame = read(import_dicom(asked).manifest).frame
+        assert (frame["mask"] != "").all()
+        content = " ".join(path.read_text() for path in written_files(folder) if path.suffix not in (".dcm", ".gz"))
+        paths = " ".join(str(path.relative_to(folder)) for path in written_files(folder))
+        return set(re.findall(r"[0-9a-f]{16}", content + paths))
+
+    own, one, other = (texts(project) for project in ("", "hospital A", "hospital B"))
+    assert min(len(own), len(one), len(other)) > 5
+    assert own.isdisjoint(one | other)
+    assert one.isdisjoint(other)
+    assert texts("hospital A") == one
+    with pytest.raises(ConfigurationError, match="under the pseudonyms of another key or project"):
+        import_dicom(request(tmp_path, project="hospital B", output=tmp_path / "hospital A" / "out"))
+    with pytest.raises(ConfigurationError, match="with --files refer its manifest names the source's files"):
+        import_dicom(request(tmp_path, project="hospital B", files="refer"))
+
+
+def test_a_refused_file_of_a_project_is_found_with_its_name(tmp_path: Path) -> None:
+    source = export_with_names(tmp_path)
+    result = import_dicom(request(tmp_path, allow_gaps=True, project="trial"))
+    shown = next(entry.path for entry in result.refused if "localizer" in entry.reason)
+    arguments = ["import", "locate", str(source), shown, "--key-file", str(tmp_path / "secret" / "key")]
+    assert CliRunner().invoke(cli, [*arguments, "--project", "trial"]).output.strip().endswith("IM0002.dcm")
+    with pytest.raises(ConfigurationError, match="check --key-file, --project"):
+        CliRunner().invoke(cli, arguments, catch_exceptions=False)
