@@ -51,7 +51,8 @@ class DicomRequest:
         positives: which slices of a positive study are positive, see `apply_labels`.
         masks: folder of mask files; the source itself may be named.
         files: "refer", "link" or "copy", see `SeriesOptions`.
-        scan, segment, allow_gaps: which files and series are taken.
+        scan, allow_gaps: which files and series are taken.
+        mask_labels: names or numbers of the labels of masks that are blood, see `mask_labels.choose_segments`.
         workers: processes; None takes one for each available core.
     """
 
@@ -68,7 +69,7 @@ class DicomRequest:
     masks: Path | None = None
     files: str = "refer"
     scan: ScanOptions = field(default_factory=ScanOptions)
-    segment: str = ""
+    mask_labels: tuple[str, ...] = ()
     allow_gaps: bool = False
     workers: int | None = None
 
@@ -97,7 +98,7 @@ def import_dicom(request: DicomRequest) -> ImportResult:
     prefix = f"{source.relative_to(dataset_dir).as_posix()}/" if request.files == "refer" else None
     scan = replace(request.scan, hospital=request.hospital, hospital_level=request.hospital_level, prefix=prefix)
     redactor = Redactor(pseudonyms, source)
-    options = SeriesOptions(dataset_dir, output, request.files, request.allow_gaps, request.segment)
+    options = SeriesOptions(dataset_dir, output, request.files, request.allow_gaps, request.mask_labels)
     return import_tree(request, redactor, scan, options, labels)
 
 

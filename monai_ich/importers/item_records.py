@@ -17,7 +17,7 @@ from monai_ich.utils.files import replace_json
 from monai_ich.utils.worker_pool import map_in_processes
 
 # Raise it whenever an item may give another result than before: older records are then made again.
-RULES = 3
+RULES = 4
 
 
 class Item(Protocol):

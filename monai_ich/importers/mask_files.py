@@ -62,9 +62,11 @@ def names_of(path: Path, root: Path) -> Iterator[str]:
 
     >>> list(names_of(Path("m/P17/1.2.840_ich.nii.gz"), Path("m")))
     ['1.2.840_ich', '1.2.840', 'P17']
+    >>> list(names_of(Path("m/P17.seg.nrrd"), Path("m")))
+    ['P17']
     """
     parts = path.relative_to(root).parts
-    stem = re.sub(r"\.(nii|nii\.gz|nrrd|nhdr|mha|mhd)$", "", parts[-1], flags=re.IGNORECASE)
+    stem = re.sub(r"(\.nii|\.nii\.gz|(\.seg)?\.(nrrd|nhdr)|\.mha|\.mhd)$", "", parts[-1], flags=re.IGNORECASE)
     yield stem
     while (shorter := re.sub(r"[_\- ][^_\- ]*$", "", stem)) != stem:
         stem = shorter

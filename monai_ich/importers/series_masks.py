@@ -45,19 +45,19 @@ def masks_of_series(item: SeriesItem, ordered: Sequence[Slice], refused: list[Re
         if picture is None or masks[number] is not None:
             continue
         try:
-            masks[number] = mask_of_picture(picture, frame)
+            masks[number] = mask_of_picture(picture, frame, item.options.mask_labels)
         except ImageReadError as error:
             refused.append(refuse_mask(item, picture, error))
     return placed
 
 
 def _mask_readers(item: SeriesItem, ordered: Sequence[Slice]) -> Iterator[tuple[Path, Callable[[], PlacedMasks]]]:
-    frames = [one.frame for one in ordered]
+    frames, chosen = [one.frame for one in ordered], item.options.mask_labels
     for path in item.masks.volumes:
         shared = path in item.masks.shared
-        yield path, lambda path=path, shared=shared: masks_of_volume(path, frames, shared)  # type: ignore[misc]
+        yield path, lambda path=path, shared=shared: masks_of_volume(path, frames, shared, chosen)  # type: ignore[misc]
     for path in item.masks.segmentations:
-        yield path, lambda path=path: masks_of_segmentation(path, ordered, item.options.segment)  # type: ignore[misc]
+        yield path, lambda path=path: masks_of_segmentation(path, ordered, chosen)  # type: ignore[misc]
 
 
 def write_masks(item: SeriesItem, ordered: Sequence[Slice], masks: Masks) -> list[tuple[str, int | None]]:
