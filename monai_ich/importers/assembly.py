@@ -12,6 +12,7 @@ import pandas as pd
 
 from monai_ich.data import write_manifest
 from monai_ich.data.manifest_checks import IDENTITY_COLUMNS
+from monai_ich.importers.balance import BALANCE_FILE, Balance
 from monai_ich.importers.item_records import Refusal, printable
 from monai_ich.importers.label_tables import Labels, apply_labels, unused_rows
 from monai_ich.utils.errors import ManifestError
@@ -21,8 +22,8 @@ from monai_ich.utils.keys import BRAIN_WINDOW_HU, MARKERS
 REPORT_FOLDER = "import"
 PROGRESS_FOLDER = ".import"
 REFUSED_FILE, SERIES_FILE = "refused.csv", "series.csv"
-# What labels are joined by; they do not reach the manifest.
-TOKEN_COLUMNS = ("patient", "study", "series", "instance", "blood")
+# What labels are joined by, and the number of a slice's file; they do not reach the manifest.
+TOKEN_COLUMNS = ("patient", "study", "series", "instance", "blood", "file")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class ImportResult:
         slices, annotated, patients, studies: counts of the manifest.
         refused: what was left out.
         notes: what the user should know, in sentences.
+        balance: what became of every file and row of labels, see `Balance.table`.
     """
 
     manifest: Path
@@ -54,6 +56,7 @@ class ImportResult:
     studies: int
     refused: tuple[Refusal, ...]
     notes: tuple[str, ...]
+    balance: pd.DataFrame
 
 
 class ImportedSlices:
@@ -87,19 +90,23 @@ def finish(
     labels: Labels | None = None,
     positives: str = "blood",
     importer: str,
+    balance: Balance,
 ) -> ImportResult:
     """Joins the labels and writes everything; the manifest last.
 
     Raises:
         ManifestError: no slice can be used; refused.csv, which is written then too, says why.
+        MonaiIchError: the balance sheet does not add up.
     """
     refused = [Refusal(printable(e.path), e.files, printable(e.reason), printable(e.remedy)) for e in refused]
     notes = [printable(note) for note in notes]
     if labels is not None and len(frame):
-        frame = _with_labels(frame, labels, positives, refused, notes)
+        frame = _with_labels(frame, labels, positives, refused, notes, balance)
     reports = output / REPORT_FOLDER
     _write_csv(reports / REFUSED_FILE, pd.DataFrame(refused, columns=list(Refusal.__dataclass_fields__)))
     _write_csv(reports / SERIES_FILE, pd.DataFrame(list(series)))
+    sheet = balance.table()
+    _write_csv(reports / BALANCE_FILE, sheet)
     if frame.empty:
         raise ManifestError(
             f"nothing can be imported: no slice is left, and {len(refused)} entries of {reports / REFUSED_FILE} say "
@@ -124,11 +131,17 @@ def finish(
         studies=int(frame["study_id"].nunique()),
         refused=tuple(refused),
         notes=tuple(notes),
+        balance=sheet,
     )
 
 
 def _with_labels(
-    frame: pd.DataFrame, labels: Labels, positives: str, refused: list[Refusal], notes: list[str]
+    frame: pd.DataFrame,
+    labels: Labels,
+    positives: str,
+    refused: list[Refusal],
+    notes: list[str],
+    balance: Balance,
 ) -> pd.DataFrame:
     frame, unknown = apply_labels(frame, labels, positives)
     if unknown:
@@ -137,6 +150,7 @@ def _with_labels(
             "which slices. Label slices by SOPInstanceUID, give masks, or spread them with --positives all."
         )
     rows = unused_rows(frame, labels)
+    balance.add_rows(len(labels.rows), used=len(labels.rows) - len(rows), refused=len(rows))
     if rows:
         shown = ", ".join(map(str, rows[:20])) + (", ..." if len(rows) > 20 else "")
         refused.append(

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from monai_ich.data.manifest_card import add_place_faults
 from monai_ich.importers.assembly import REFUSED_FILE, ImportResult
+from monai_ich.importers.balance import balance_lines
 from monai_ich.importers.dicom_sets import import_cq500, import_rsna
 from monai_ich.importers.physionet import import_physionet
 from monai_ich.importers.pseudonyms import Pseudonyms, load_key
@@ -55,6 +56,8 @@ def report_import(result: ImportResult) -> None:
         f"{result.patients} patients",
         soft_wrap=True,
     )
+    for line in balance_lines(result.balance):
+        console.print(line, soft_wrap=True, markup=False)
     for note in result.notes:
         console.print(note, soft_wrap=True, markup=False)
     if result.refused:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from monai_ich.importers.file_kinds import kind_of_dicom, kind_of_file
 from monai_ich.importers.item_records import Refusal, refuse_odd_name, state_of
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
@@ -24,6 +25,7 @@ from monai_ich.reading.volumes import is_volume
 from monai_ich.utils.errors import ImageReadError
 
 FILES_A_CHUNK = 400
+NOT_ASKED_FOR = "CT images of series that were not asked for"
 
 
 @dataclass(frozen=True)
@@ -103,30 +105,35 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
 
     Returns:
         `slices` and `segmentations`: one entry a file, its place in the chunk, and tokens in place of names;
-        `refused`: refusals; `other`: how many files are something else.
+        `refused`: refusals, and `refused_places` of their files; `passed_over`: kind -> places of files that are
+        something else.
     """
-    result: dict[str, Any] = {"slices": [], "segmentations": [], "refused": [], "other": 0}
+    result: dict[str, Any] = {"slices": [], "segmentations": [], "refused": [], "refused_places": []}
+    result["passed_over"] = {}
     unreadable: list[tuple[Path, ImageReadError]] = []
     readable: list[Path] = []
     for place, path in enumerate(chunk.paths):
         try:
             if not starts_like_dicom(path):
-                result["other"] += 1
+                result["passed_over"].setdefault(kind_of_file(path), []).append(place)
                 continue
             dataset = open_dicom(path, pixels=False)
         except ImageReadError as error:
             unreadable.append((path, error))
+            result["refused_places"].append(place)
             continue
         readable.append(path)
         try:
             with damage_refused(path, "its header is malformed", "Copy the file again from its source."):
                 kind, entry = _describe(dataset, path, chunk)
         except ImageReadError as error:
-            kind, entry = "refused", _refused(chunk.redactor, path, error, identity_of(dataset)).as_dict()
-        if kind == "other":
-            result["other"] += 1
+            result["refused"].append(_refused(chunk.redactor, path, error, identity_of(dataset)).as_dict())
+            result["refused_places"].append(place)
+            continue
+        if kind == "passed_over":
+            result["passed_over"].setdefault(entry["kind"], []).append(place)
         else:
-            result[kind].append(entry if kind == "refused" else {"place": place, **entry})
+            result[kind].append({"place": place, **entry})
     known = _identity_of_files(readable) if unreadable else None
     for path, fault in unreadable:
         result["refused"].append(_refused(chunk.redactor, path, fault, known).as_dict())
@@ -146,12 +153,12 @@ def _refused(redactor: Redactor, path: Path, error: ImageReadError, identity: Id
 
 def _describe(dataset: Dataset, path: Path, chunk: Chunk) -> tuple[str, dict[str, Any]]:
     if dataset.SOPClassUID in SEGMENTATION_STORAGE:
-        return "segmentations", _segmentation(dataset, chunk.redactor)
+        return "segmentations", _segmentation(dataset, path, chunk.redactor)
     if dataset.get("Modality") != "CT" and dataset.SOPClassUID not in CT_STORAGE:
-        return "other", {}
+        return "passed_over", {"kind": kind_of_dicom(dataset)}
     _refuse_unfit(dataset, path, chunk.options)
     if not re.search(chunk.options.description, str(dataset.get("SeriesDescription") or "")):
-        return "other", {}
+        return "passed_over", {"kind": NOT_ASKED_FOR}
     return "slices", _slice(dataset, path, chunk)
 
 
@@ -235,8 +242,25 @@ def _refuse_unfit(dataset: Dataset, path: Path, options: ScanOptions) -> None:
         )
 
 
-def _segmentation(dataset: Dataset, redactor: Redactor) -> dict[str, Any]:
-    """The series that a DICOM SEG was drawn on: Referenced Series Sequence (0008,1115)."""
+def _segmentation(dataset: Dataset, path: Path, redactor: Redactor) -> dict[str, Any]:
+    """The series that a DICOM SEG was drawn on: Referenced Series Sequence (0008,1115), which it may lack (type 1C).
+
+    Then its Frame of Reference (0020,0052) and its frames' positions say where it belongs.
+
+    Raises:
+        ImageReadError: it has neither.
+    """
     token = redactor.pseudonyms.token
-    referenced = [str(series.get("SeriesInstanceUID")) for series in dataset.get("ReferencedSeriesSequence") or ()]
-    return {"series": [token("series", uid) for uid in referenced]}
+    named = [str(series.get("SeriesInstanceUID") or "") for series in dataset.get("ReferencedSeriesSequence") or ()]
+    reference = str(dataset.get("FrameOfReferenceUID") or "")
+    if not any(named) and not reference:
+        raise ImageReadError(
+            path,
+            "is a segmentation that names neither the series that it was drawn on (ReferencedSeriesSequence) nor its "
+            "frame of reference, so it belongs nowhere",
+            "Export it again, with one of them.",
+        )
+    return {
+        "series": [token("series", uid) for uid in named if uid],
+        "reference": token("frame of reference", reference),
+    }

@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Masks of several labels: what is blood is chosen, and never guessed. Segmentations of 3D Slicer come onto the slices."""
+"""What is blood in masks of several labels is chosen, not guessed. Segmentations of 3D Slicer come onto slices."""
 
 from __future__ import annotations
 

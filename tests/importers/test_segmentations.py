@@ -122,7 +122,7 @@ def test_slices_that_it_does_not_refer_to_are_not_annotated(tmp_path: Path) -> N
     assert [bool(cell) for cell in read(imported(tmp_path).manifest).frame["mask"]] == [False, True, True, False]
 
 
-def test_a_segmentation_of_a_series_that_is_not_there_is_passed_over(tmp_path: Path) -> None:
+def test_a_segmentation_of_a_series_that_is_not_there_is_named(tmp_path: Path) -> None:
     paths, masks = write_series(tmp_path)
     write_seg(tmp_path / "masks" / "s.dcm", paths, {"haematoma": masks}, "LABELMAP")
     edit(
@@ -131,7 +131,9 @@ def test_a_segmentation_of_a_series_that_is_not_there_is_passed_over(tmp_path: P
     )
     result = imported(tmp_path, masks=tmp_path / "masks")
     assert result.annotated == 0
-    assert "1 mask files belong to no series" in result.notes[-1]
+    (entry,) = result.refused
+    assert "belongs to no series that was read" in entry.reason
+    assert entry.path.startswith("mask [")
 
 
 def off_the_slices(data: Dataset) -> None:
