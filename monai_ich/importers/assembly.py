@@ -12,7 +12,7 @@ import pandas as pd
 
 from monai_ich.data import write_manifest
 from monai_ich.data.manifest_checks import IDENTITY_COLUMNS
-from monai_ich.importers.balance import BALANCE_FILE, Balance
+from monai_ich.importers.balance_sheet import BALANCE_FILE, Balance
 from monai_ich.importers.item_records import Refusal, printable
 from monai_ich.importers.label_tables import Labels, apply_labels, unused_rows
 from monai_ich.utils.errors import ManifestError

@@ -22,7 +22,7 @@ from monai_ich.importers.assembly import (
     fill_hospital,
     finish,
 )
-from monai_ich.importers.balance import PASSED_OVER, REFUSED, USED, Balance
+from monai_ich.importers.balance_sheet import PASSED_OVER, REFUSED, USED, Balance
 from monai_ich.importers.item_records import Records, Refusal, do_items
 from monai_ich.importers.label_tables import POSITIVES, Labels, read_labels
 from monai_ich.importers.mask_files import MaskFinder

@@ -168,8 +168,8 @@ def choose_plain(source: Path, slices: str, tree: Tree) -> Tree:
         by_size = sorted(fit, key=lambda series: (len(tree.series[series]), folders[series]))
         chosen = by_size[0 if slices == "thick" else -1]
         kept[chosen] = tree.series[chosen]
-    series = dict(sorted(kept.items()))
-    return replace(tree, series=series, refused=refused, refused_series=frozenset(without))
+    chosen_series = dict(sorted(kept.items()))
+    return replace(tree, series=chosen_series, refused=refused, refused_series=frozenset(without))
 
 
 def _without_fragments(series: list[str], tree: Tree) -> list[str]:

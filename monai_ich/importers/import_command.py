@@ -12,7 +12,7 @@ from rich.table import Table
 
 from monai_ich.data.manifest_card import add_place_faults
 from monai_ich.importers.assembly import REFUSED_FILE, ImportResult
-from monai_ich.importers.balance import balance_lines
+from monai_ich.importers.balance_sheet import balance_lines
 from monai_ich.importers.dicom_sets import import_cq500, import_rsna
 from monai_ich.importers.physionet import import_physionet
 from monai_ich.importers.pseudonyms import Pseudonyms, load_key

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from monai_ich.importers.balance import PASSED_OVER, REFUSED, USED
+from monai_ich.importers.balance_sheet import PASSED_OVER, REFUSED, USED
 from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.mask_grids import PlacedMasks
 from monai_ich.importers.redaction import identity_of

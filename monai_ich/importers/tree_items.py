@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from monai_ich.importers.balance import PASSED_OVER, REFUSED, USED, Balance
+from monai_ich.importers.balance_sheet import PASSED_OVER, REFUSED, USED, Balance
 from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.mask_files import MaskFinder
 from monai_ich.importers.redaction import Redactor

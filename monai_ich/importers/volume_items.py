@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from monai_ich.importers.assembly import PROGRESS_FOLDER, Card, ImportedSlices, ImportResult, finish
-from monai_ich.importers.balance import REFUSED, USED, Balance
+from monai_ich.importers.balance_sheet import REFUSED, USED, Balance
 from monai_ich.importers.item_records import Records, Refusal, do_items, refusal, refuse_odd_name, state_of
 from monai_ich.importers.pseudonyms import PublishedNames
 from monai_ich.importers.redaction import Redactor

@@ -53,7 +53,9 @@ def left_out(root: Path, skip: Collection[Path] = ()) -> list[Path]:
             for entry in entries:
                 path = Path(entry.path)
                 if not is_litter(entry.name):
-                    if not (entry.is_file() or entry.is_dir() or (entry.is_symlink() and not path.exists())):
+                    # asked of the path, as a scan's entry raises on a link to itself; most are plain and quick to ask
+                    is_plain = not entry.is_symlink() and (entry.is_file() or entry.is_dir())
+                    if not (is_plain or path.is_file() or path.is_dir() or (path.is_symlink() and not path.exists())):
                         found.add(path)
                 elif entry.is_dir(follow_symlinks=False):
                     found.update(below for below in path.rglob("*") if below.is_symlink() or not below.is_dir())

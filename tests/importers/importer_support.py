@@ -19,7 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from monai_ich.data import Manifest, read_manifest
 from monai_ich.importers import Card, DicomRequest, ImportResult
-from monai_ich.importers.balance import FATES
+from monai_ich.importers.balance_sheet import FATES
 from monai_ich.phantom import PhantomSpec, make_patient
 from monai_ich.phantom.render import PhantomPatient
 from monai_ich.phantom.study_files import write_mask, write_slice

@@ -40,7 +40,7 @@ from monai_ich.importers import (
     import_physionet,
     import_rsna,
 )
-from monai_ich.importers.balance import PASSED_OVER, REFUSED, USED, Balance, balance_lines
+from monai_ich.importers.balance_sheet import PASSED_OVER, REFUSED, USED, Balance, balance_lines
 from monai_ich.importers.import_command import report_import
 from monai_ich.utils.errors import ManifestError, MonaiIchError
 
@@ -169,7 +169,7 @@ THINGS = (
 ROWS = st.lists(st.sampled_from(["first", "second", "nobody", ""]), max_size=4, unique=True)
 
 
-@settings(max_examples=40, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(
     things=st.lists(st.tuples(st.sampled_from(THINGS), st.sampled_from(["", "deep", "deep/er", "s1"])), max_size=6),
     series=st.sampled_from([(1,), (2,), (1, 2)]),
