@@ -28,10 +28,10 @@ from monai_ich.importers.label_tables import POSITIVES, Labels, read_labels
 from monai_ich.importers.mask_files import MaskFinder
 from monai_ich.importers.pseudonyms import Pseudonyms, load_key
 from monai_ich.importers.redaction import Redactor
-from monai_ich.importers.scanning import ScanOptions, chunks, scan_chunk
+from monai_ich.importers.scanning import Chunk, ScanOptions, chunks, scan_chunk, scan_one_by_one
 from monai_ich.importers.series_attributes import SERIES_ATTRIBUTES
 from monai_ich.importers.series_item import SeriesItem, SeriesOptions
-from monai_ich.importers.series_reading import RESAMPLED, read_series_item
+from monai_ich.importers.series_reading import RESAMPLED, died_with_series, read_series_item
 from monai_ich.importers.tree_items import claim_files, refuse_masks_of_no_series, series_items
 from monai_ich.utils.errors import ConfigurationError, FaultList
 
@@ -203,9 +203,12 @@ def scan_tree(
     tree = Tree({}, {}, {}, [])
     balance.meet_left_out(redactor.source, skip)
     records = Records(output / PROGRESS_FOLDER / "headers")
-    for chunk, found in do_items(
-        scan_chunk, list(chunks(redactor, options, skip)), records, "reading headers", workers
-    ):
+    todo = list(chunks(redactor, options, skip))
+
+    def one_by_one(chunk: Chunk) -> dict[str, Any]:
+        return scan_one_by_one(chunk, scan_chunk)
+
+    for chunk, found in do_items(scan_chunk, todo, records, "reading headers", workers, one_by_one):
         for entry in found["slices"]:
             tree.series.setdefault(entry["series"], []).append({**entry, "path": chunk.paths[entry["place"]]})
         for entry in found["segmentations"]:
@@ -261,7 +264,7 @@ def import_series(found: Found, request: DicomRequest, labels: Labels | None, im
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
     unfit: dict[Path, Refusal] = {}
     files: list[Path] = []
-    for item, result in do_items(read_series_item, items, records, "reading series", request.workers):
+    for item, result in do_items(read_series_item, items, records, "reading series", request.workers, died_with_series):
         refused.extend(Refusal(**entry) for entry in result["refused"])
         clash = _clash(item, result["rows"], shapes)
         claim_files(balance, item, result, is_imported=clash is None)

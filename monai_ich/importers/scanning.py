@@ -7,7 +7,7 @@ import functools
 import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from monai_ich.importers.file_kinds import kind_of_dicom, kind_of_file
-from monai_ich.importers.item_records import Refusal, refuse_odd_name, state_of
+from monai_ich.importers.item_records import DIED, Refusal, refuse_odd_name, state_of
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
 from monai_ich.reading.dicom_frames import damage_refused, open_dicom, refuse_unless_ct
@@ -23,6 +23,7 @@ from monai_ich.reading.file_tree import walk_files
 from monai_ich.reading.series import CT_STORAGE, starts_like_dicom
 from monai_ich.reading.volumes import is_volume
 from monai_ich.utils.errors import ImageReadError
+from monai_ich.utils.worker_pool import map_in_processes
 
 FILES_A_CHUNK = 400
 NOT_ASKED_FOR = "CT images of series that were not asked for"
@@ -108,8 +109,7 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
         `refused`: refusals, and `refused_places` of their files; `passed_over`: kind -> places of files that are
         something else.
     """
-    result: dict[str, Any] = {"slices": [], "segmentations": [], "refused": [], "refused_places": []}
-    result["passed_over"] = {}
+    result = _empty_result()
     unreadable: list[tuple[Path, ImageReadError]] = []
     readable: list[Path] = []
     for place, path in enumerate(chunk.paths):
@@ -138,6 +138,39 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
     for path, fault in unreadable:
         result["refused"].append(_refused(chunk.redactor, path, fault, known).as_dict())
     return result
+
+
+def scan_one_by_one(chunk: Chunk, scan: Callable[[Chunk], dict[str, Any]]) -> dict[str, Any]:
+    """What `scan_chunk` gives for a chunk that killed the process which read it: each file gets a process of its own.
+
+    A file that kills this one, too, is refused. Its header was not read, so its path is not shown.
+    """
+
+    def died(single: Chunk) -> dict[str, Any]:
+        error = ImageReadError(single.paths[0], *DIED)
+        entry = _refused(chunk.redactor, single.paths[0], error, None).as_dict()
+        return {**_empty_result(), "refused": [entry], "refused_places": [0]}
+
+    def scan_single(single: Chunk) -> dict[str, Any]:
+        try:
+            return scan(single)
+        except MemoryError:
+            return died(single)
+
+    singles = [replace(chunk, paths=(path,)) for path in chunk.paths]
+    result = _empty_result()
+    for place, (_, found) in enumerate(map_in_processes(scan_single, singles, None, died)):
+        for what in ("slices", "segmentations"):
+            result[what] += [{**entry, "place": place} for entry in found[what]]
+        result["refused"] += found["refused"]
+        result["refused_places"] += [place] * len(found["refused_places"])
+        for kind in found["passed_over"]:
+            result["passed_over"].setdefault(kind, []).append(place)
+    return result
+
+
+def _empty_result() -> dict[str, Any]:
+    return {"slices": [], "segmentations": [], "refused": [], "refused_places": [], "passed_over": {}}
 
 
 def _identity_of_files(paths: Sequence[Path]) -> Identity | None:

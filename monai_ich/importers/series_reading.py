@@ -13,7 +13,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from monai_ich.importers.balance_sheet import PASSED_OVER, REFUSED, USED
-from monai_ich.importers.item_records import Refusal
+from monai_ich.importers.item_records import DIED, Refusal
 from monai_ich.importers.mask_grids import PlacedMasks
 from monai_ich.importers.redaction import identity_of
 from monai_ich.importers.series_attributes import attributes_of_series
@@ -85,6 +85,16 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
             REFUSED: [mask_place[path] for path in fates.refused],
         },
         "unfit": [{"mask": mask_place[path], **entry.as_dict()} for path, entry in fates.unfit],
+    }
+
+
+def died_with_series(item: SeriesItem) -> dict[str, Any]:
+    """The result of a series that killed the process which read it; its headers were read before, and do no harm."""
+    entry = refuse_series(item, ImageReadError(None, *DIED))
+    return {
+        **{"rows": [], "header": {}, "notes": [], "masks": {}, "unfit": [], "attributes": {}},
+        "files": {REFUSED: list(range(len(item.paths)))},
+        "refused": [entry.as_dict()],
     }
 
 

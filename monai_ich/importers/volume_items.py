@@ -13,7 +13,7 @@ import numpy as np
 
 from monai_ich.importers.assembly import PROGRESS_FOLDER, Card, ImportedSlices, ImportResult, finish
 from monai_ich.importers.balance_sheet import REFUSED, USED, Balance
-from monai_ich.importers.item_records import Records, Refusal, do_items, refusal, refuse_odd_name, state_of
+from monai_ich.importers.item_records import DIED, Records, Refusal, do_items, refusal, refuse_odd_name, state_of
 from monai_ich.importers.pseudonyms import PublishedNames
 from monai_ich.importers.redaction import Redactor
 from monai_ich.reading import read_slices
@@ -117,6 +117,12 @@ def read_volume_item(item: VolumeItem, convert: Callable[[VolumeItem], None] | N
         row["blood"] is not None and row["labels"].get(ANY_HAEMORRHAGE, row["blood"]) != row["blood"] for row in rows
     )  # fmt: skip
     return {"rows": rows, "refused": [], "contradicting": differ}
+
+
+def _died(item: VolumeItem) -> dict[str, Any]:
+    """The result of a volume that killed the process which read it."""
+    entry = refusal(item.image.relative_to(item.root).as_posix(), *DIED)
+    return {"rows": [], "refused": [entry.as_dict()], "contradicting": 0}
 
 
 def _load_masks(item: VolumeItem, count: int) -> np.ndarray:
@@ -228,7 +234,7 @@ def import_volumes(
     records = Records(output / PROGRESS_FOLDER / "volumes")
     series, contradicting = [], 0
     read = partial(read_volume_item, convert=convert)
-    for item, result in do_items(read, items, records, "reading volumes", request.workers):
+    for item, result in do_items(read, items, records, "reading volumes", request.workers, _died):
         left_out.extend(Refusal(**entry) for entry in result["refused"])
         contradicting += result["contradicting"]
         for row in result["rows"]:
