@@ -67,8 +67,13 @@ def import_dicom(
     positives: Annotated[
         str, typer.Option(help="Positive slices of a positive study: blood (by mask) or all.")
     ] = "blood",
-    masks: Annotated[Path | None, typer.Option(help="Folder of NIfTI, DICOM SEG, PNG or NPY masks.")] = None,
-    segment: Annotated[str, typer.Option(help="Segment label, where a DICOM SEG has several.")] = "",
+    masks: Annotated[Path | None, typer.Option(help="Folder of NIfTI, NRRD, DICOM SEG, PNG or NPY masks.")] = None,
+    mask_labels: Annotated[
+        str,
+        typer.Option(
+            "--mask-labels", "--segment", help='What is blood in masks of several labels: "1,4" or "haematoma,blood".'
+        ),
+    ] = "",
     files: Annotated[str, typer.Option(help="refer to the files, link them, or copy them under pseudonyms.")] = "refer",
     series_description: Annotated[
         str, typer.Option(help="Regular expression: take the series whose Series Description matches.")
@@ -92,6 +97,7 @@ def import_dicom(
     from monai_ich.importers import import_dicom as run_import
     from monai_ich.importers.import_command import image_values, parse_columns, report_import, report_preview
     from monai_ich.importers.label_cells import parse_values
+    from monai_ich.utils.lists import comma_list
 
     request = DicomRequest(
         source=source,
@@ -108,7 +114,7 @@ def import_dicom(
         masks=masks,
         files=files,
         scan=ScanOptions(allow_derived, allow_burnt_in, allow_lossy, series_description),
-        segment=segment,
+        mask_labels=tuple(comma_list(mask_labels)),
         allow_gaps=allow_gaps,
         image_values=image_values(offset, any_values),
         workers=workers,

@@ -12,6 +12,7 @@ import pandas as pd
 
 from monai_ich.data import write_manifest
 from monai_ich.data.manifest_checks import IDENTITY_COLUMNS
+from monai_ich.importers.balance_sheet import BALANCE_FILE, Balance
 from monai_ich.importers.item_records import Refusal, printable
 from monai_ich.importers.label_matching import LEVEL_WORDS, LabelRows, Labels, apply_labels, label_rows, unused_rows
 from monai_ich.utils.errors import ManifestError
@@ -21,8 +22,8 @@ from monai_ich.utils.keys import BRAIN_WINDOW_HU, IMAGE_VALUES, MARKERS, MASK_LA
 REPORT_FOLDER = "import"
 PROGRESS_FOLDER = ".import"
 REFUSED_FILE, SERIES_FILE = "refused.csv", "series.csv"
-# What labels are joined by; they do not reach the manifest.
-TOKEN_COLUMNS = ("patient", "study", "series", "instance", "blood")
+# What labels are joined by, and the number of a slice's file; they do not reach the manifest.
+TOKEN_COLUMNS = ("patient", "study", "series", "instance", "blood", "file")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class ImportResult:
         notes: what the user should know, in sentences.
         marker_counts: label -> positive, negative and unknown slices of the manifest.
         label_rows: what became of the rows of the table of labels; None without one, and for public sets.
+        balance: what became of every file and row of labels, see `Balance.table`.
     """
 
     manifest: Path
@@ -56,6 +58,7 @@ class ImportResult:
     studies: int
     refused: tuple[Refusal, ...]
     notes: tuple[str, ...]
+    balance: pd.DataFrame
     marker_counts: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     label_rows: LabelRows | None = None
 
@@ -91,22 +94,26 @@ def finish(
     labels: Labels | None = None,
     positives: str = "blood",
     importer: str,
+    balance: Balance,
 ) -> ImportResult:
     """Joins the labels and writes everything; the manifest last.
 
     Raises:
         ManifestError: no slice can be used; refused.csv, which is written then too, says why.
+        MonaiIchError: the balance sheet does not add up.
     """
     refused = [Refusal(printable(e.path), e.files, printable(e.reason), printable(e.remedy)) for e in refused]
     notes = [printable(note) for note in notes]
     if labels is not None and len(frame):
-        frame = _with_labels(frame, labels, positives, refused, notes)
+        frame = _with_labels(frame, labels, positives, refused, notes, balance)
     frame = frame.drop(
         columns=[name for name in (IMAGE_VALUES, MASK_LABELS) if name in frame and not frame[name].any()]
     )
     reports = output / REPORT_FOLDER
     _write_csv(reports / REFUSED_FILE, pd.DataFrame(refused, columns=list(Refusal.__dataclass_fields__)))
     _write_csv(reports / SERIES_FILE, pd.DataFrame(list(series)))
+    sheet = balance.table()
+    _write_csv(reports / BALANCE_FILE, sheet)
     if frame.empty:
         raise ManifestError(
             f"nothing can be imported: no slice is left, and {len(refused)} entries of {reports / REFUSED_FILE} say "
@@ -131,6 +138,7 @@ def finish(
         studies=int(frame["study_id"].nunique()),
         refused=tuple(refused),
         notes=tuple(notes),
+        balance=sheet,
         marker_counts={name: label_counts(frame[name]) for name in labels_among(frame.columns)},
         label_rows=None if labels is None else label_rows(set(frame[labels.level]), labels),
     )
@@ -143,7 +151,12 @@ def label_counts(cells: pd.Series) -> tuple[int, int, int]:
 
 
 def _with_labels(
-    frame: pd.DataFrame, labels: Labels, positives: str, refused: list[Refusal], notes: list[str]
+    frame: pd.DataFrame,
+    labels: Labels,
+    positives: str,
+    refused: list[Refusal],
+    notes: list[str],
+    balance: Balance,
 ) -> pd.DataFrame:
     frame, unknown = apply_labels(frame, labels, positives)
     if unknown:
@@ -152,6 +165,7 @@ def _with_labels(
             "which slices. Label slices by SOPInstanceUID, give masks, or spread them with --positives all."
         )
     present, word = set(frame[labels.level]), LEVEL_WORDS[labels.level]
+    _balance_rows(balance, present, labels)
     _refuse_rows(
         refused,
         unused_rows(present, labels),
@@ -173,6 +187,15 @@ def _with_labels(
         )
         notes += labels.table.notes()
     return frame
+
+
+def _balance_rows(balance: Balance, present: set[str], labels: Labels) -> None:
+    counts = label_rows(present, labels)
+    if counts is None:  # of a public set, whose every row has a name
+        unused = len(unused_rows(present, labels))
+        balance.add_rows(len(labels.rows), used=len(labels.rows) - unused, refused=unused)
+    else:
+        balance.add_rows(counts.read, used=counts.used, refused=counts.unmatched, passed_over=counts.empty)
 
 
 def _refuse_rows(refused: list[Refusal], rows: Sequence[int], what: str, remedy: str) -> None:

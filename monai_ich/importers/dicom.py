@@ -22,6 +22,7 @@ from monai_ich.importers.assembly import (
     fill_hospital,
     finish,
 )
+from monai_ich.importers.balance_sheet import PASSED_OVER, REFUSED, USED, Balance
 from monai_ich.importers.item_records import Records, Refusal, do_items
 from monai_ich.importers.label_grids import TableOptions
 from monai_ich.importers.label_matching import POSITIVES, Labels, match_labels, refuse_unmatched
@@ -29,10 +30,11 @@ from monai_ich.importers.label_tables import read_labels
 from monai_ich.importers.mask_files import MaskFinder
 from monai_ich.importers.pseudonyms import Pseudonyms, load_key, refuse_other_pseudonyms
 from monai_ich.importers.redaction import Redactor
-from monai_ich.importers.scanning import ScanOptions, add_shape, chunks, scan_chunk
+from monai_ich.importers.scanning import Chunk, ScanOptions, add_shape, chunks, scan_chunk, scan_one_by_one
 from monai_ich.importers.series_attributes import SERIES_ATTRIBUTES
 from monai_ich.importers.series_item import SeriesItem, SeriesOptions
-from monai_ich.importers.series_reading import RESAMPLED, read_series_item
+from monai_ich.importers.series_reading import RESAMPLED, died_with_series, read_series_item
+from monai_ich.importers.tree_items import claim_files, refuse_masks_of_no_series, series_items
 from monai_ich.utils.errors import ConfigurationError, FaultList
 from monai_ich.utils.keys import IMAGE_VALUES
 
@@ -55,7 +57,8 @@ class DicomRequest:
         positives: which slices of a positive study are positive, see `apply_labels`.
         masks: folder of mask files; the source itself may be named.
         files: "refer", "link" or "copy", see `SeriesOptions`.
-        scan, segment, allow_gaps: which files and series are taken.
+        scan, allow_gaps: which files and series are taken.
+        mask_labels: names or numbers of the labels of masks that are blood, see `mask_labels.choose_segments`.
         image_values: how the values of the images are to be read, see `ValueRule`.
         workers: processes; None takes one for each available core.
         project: gives pseudonyms of its own, see `Pseudonyms.of_project`; empty for the key's own.
@@ -75,7 +78,7 @@ class DicomRequest:
     masks: Path | None = None
     files: str = "refer"
     scan: ScanOptions = field(default_factory=ScanOptions)
-    segment: str = ""
+    mask_labels: tuple[str, ...] = ()
     allow_gaps: bool = False
     image_values: str = ""
     workers: int | None = None
@@ -88,8 +91,9 @@ class Tree:
 
     series: dict[str, list[dict[str, Any]]]  # token -> entries of scan_chunk, with `path`
     segmentations: dict[str, list[Path]]  # token of a series -> DICOM SEGs that refer to it
+    by_place: dict[str, list[Path]]  # token of a frame of reference -> DICOM SEGs in it that refer to no series
     refused: list[Refusal]
-    other: int
+    refused_series: frozenset[str] = frozenset()  # tokens of series that were left out, with a refusal
     shapes: dict[str, list[str]] = field(default_factory=dict)  # level -> what some names look like
 
     def names(self, level: str) -> set[str]:
@@ -109,9 +113,10 @@ def import_dicom(request: DicomRequest) -> ImportResult:
     refuse_other_pseudonyms(output / PROGRESS_FOLDER, pseudonyms)
     labels = read_labels(request.labels, pseudonyms, request.columns, request.table) if request.labels else None
     options = SeriesOptions(
-        _dataset_dir(request), output, request.files, request.allow_gaps, request.segment, request.image_values
+        _dataset_dir(request), output, request.files, request.allow_gaps, request.mask_labels, request.image_values
     )
-    return import_tree(request, Redactor(pseudonyms, source), request_scan(request), options, labels)
+    tables = [] if request.labels is None else [request.labels.parent.resolve() / request.labels.name]
+    return import_tree(request, Redactor(pseudonyms, source), request_scan(request), options, labels, source, tables)
 
 
 def request_scan(request: DicomRequest) -> ScanOptions:
@@ -132,27 +137,43 @@ def import_tree(
     scan: ScanOptions,
     options: SeriesOptions,
     labels: Labels | None,
+    whole: Path,
+    tables: Sequence[Path] = (),
     choose: Callable[[Tree], Tree] = lambda tree: tree,
     importer: str = "dicom",
 ) -> ImportResult:
-    """Scans, groups and reads a tree; `choose` may leave series out in between."""
-    output = request.output.resolve()
-    tree = choose(scan_tree(redactor, scan, output, request.workers, skip=(output,)))
+    """Scans, groups and reads a tree; `choose` may leave series out in between.
+
+    Args:
+        request: what to import.
+        redactor: of the tree.
+        scan, options: how files and series are taken.
+        labels: the labels, if there are any.
+        whole: the folder that the user named; every file in it has its place in the balance sheet.
+        tables: files that labels were read from.
+        choose: leaves series out.
+        importer: what the manifest's card calls the way.
+    """
+    output, source = request.output.resolve(), redactor.source
+    balance = Balance()
+    if not whole.is_relative_to(source):  # the set has files beside the folder of its series
+        balance.meet_folder(whole, skip=(output, source))
+    scanned = scan_tree(redactor, scan, output, request.workers, balance, skip=(output,))
+    tree = choose(scanned)
     if labels is not None and labels.table is not None:
         labels = labels_of_tree(labels, tree)
-    masks = find_masks(request, redactor, tree)
-    items, refused = series_items(tree, redactor, options, masks)
-    notes = (
-        [f"{tree.other} files are no CT images, or of series not asked for, and were passed over."]
-        if tree.other
-        else []
-    )
-    unused = masks.count_unused([item.masks for item in items])
-    if unused:
-        notes.append(
-            f"{unused} mask files belong to no series that was read: neither names, folders nor references fit."
-        )
-    return import_series(items, [*tree.refused, *refused], notes, request, labels, importer)
+    for series in scanned.series.keys() - tree.series.keys():
+        paths = [entry["path"] for entry in scanned.series[series]]
+        fate = REFUSED if series in tree.refused_series else PASSED_OVER
+        balance.claim(fate, "CT images of series that were not chosen", paths)
+    masks, redactors, not_masks = find_masks(request, redactor, tree, balance)
+    items, refused = series_items(tree.series, redactor, options, masks)
+    read = {item.series for item in items}
+    for series in tree.series.keys() - read:
+        balance.claim(REFUSED, "CT images", (entry["path"] for entry in tree.series[series]))
+    balance.claim(USED, "tables of labels", [path for path in tables if balance.has_met(path)])
+    found = Found(items, masks, redactors, [*tree.refused, *not_masks, *refused], balance)
+    return import_series(found, request, labels, importer)
 
 
 def labels_of_tree(labels: Labels, tree: Tree) -> Labels:
@@ -217,119 +238,117 @@ def common_folder(*folders: Path) -> Path:
     return Path(os.path.commonpath(folders))
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What is to be read, and what is known of the rest: all series, all masks, and the redactors of their folders."""
+
+    items: list[SeriesItem]
+    masks: MaskFinder
+    redactors: list[Redactor]
+    refused: list[Refusal]
+    balance: Balance
+
+
 def scan_tree(
-    redactor: Redactor, options: ScanOptions, output: Path, workers: int | None, skip: tuple[Path, ...] = ()
+    redactor: Redactor,
+    options: ScanOptions,
+    output: Path,
+    workers: int | None,
+    balance: Balance,
+    skip: tuple[Path, ...] = (),
 ) -> Tree:
-    """Reads all headers of a tree."""
-    tree = Tree({}, {}, [], 0)
-    other = 0
+    """Reads all headers of a tree. Every file is met; those that are neither slices nor segmentations are claimed."""
+    tree = Tree({}, {}, {}, [])
+    balance.meet_left_out(redactor.source, skip)
     records = Records(output / PROGRESS_FOLDER / "headers")
-    for chunk, found in do_items(
-        scan_chunk, list(chunks(redactor, options, skip)), records, "reading headers", workers
-    ):
+    todo = list(chunks(redactor, options, skip))
+
+    def one_by_one(chunk: Chunk) -> dict[str, Any]:
+        return scan_one_by_one(chunk, scan_chunk)
+
+    for chunk, found in do_items(scan_chunk, todo, records, "reading headers", workers, one_by_one):
         for entry in found["slices"]:
             tree.series.setdefault(entry["series"], []).append({**entry, "path": chunk.paths[entry["place"]]})
         for entry in found["segmentations"]:
             for series in entry["series"]:
                 tree.segmentations.setdefault(series, []).append(chunk.paths[entry["place"]])
+            if not entry["series"]:
+                tree.by_place.setdefault(entry["reference"], []).append(chunk.paths[entry["place"]])
         tree.refused.extend(Refusal(**entry) for entry in found["refused"])
         for level, shapes in found["shapes"].items():
             for shape in shapes:
                 add_shape(tree.shapes, level, shape)
-        other += found["other"]
-    return replace(tree, series=dict(sorted(tree.series.items())), other=other)
+        balance.meet(chunk.paths)
+        balance.claim(REFUSED, "DICOM files", (chunk.paths[place] for place in found["refused_places"]))
+        for kind, places in found["passed_over"].items():
+            balance.claim(PASSED_OVER, kind, (chunk.paths[place] for place in places))
+    return replace(tree, series=dict(sorted(tree.series.items())))
 
 
-def find_masks(request: DicomRequest, redactor: Redactor, tree: Tree) -> MaskFinder:
-    """The mask files: those in the folder of masks, and the DICOM SEGs of the source itself."""
+def find_masks(
+    request: DicomRequest, redactor: Redactor, tree: Tree, balance: Balance
+) -> tuple[MaskFinder, list[Redactor], list[Refusal]]:
+    """The mask files: those in the folder of masks, and the DICOM SEGs of the source itself.
+
+    Returns:
+        The finder; the redactors of the folders that masks lie in; and what was refused in the folder of masks.
+    """
     root = None if request.masks is None else request.masks.resolve()
-    segmentations = {series: list(paths) for series, paths in tree.segmentations.items()}
+    output = request.output.resolve()
+    trees, redactors, refused = [tree], [redactor], []
     if root is not None and not root.is_relative_to(redactor.source):
         beside = Redactor(redactor.pseudonyms, root)
-        found = scan_tree(beside, ScanOptions(), request.output.resolve(), request.workers)
-        for series, paths in found.segmentations.items():
-            segmentations.setdefault(series, []).extend(paths)
-    return MaskFinder(redactor.source, root, segmentations, redactor.pseudonyms)
+        found = scan_tree(beside, ScanOptions(), output, request.workers, balance, skip=(output, redactor.source))
+        for entries in found.series.values():
+            balance.claim(PASSED_OVER, "CT images in the folder of masks", (entry["path"] for entry in entries))
+        trees, redactors = [tree, found], [redactor, beside]
+        refused = [replace(entry, path=f"mask {entry.path}") for entry in found.refused]
+    of_series, by_place = (_joined([getattr(one, what) for one in trees]) for what in ("segmentations", "by_place"))
+    finder = MaskFinder(redactor.source, root, of_series, by_place, redactor.pseudonyms, skip=(output,))
+    return finder, redactors, refused
 
 
-def series_items(
-    tree: Tree,
-    redactor: Redactor,
-    options: SeriesOptions,
-    masks: MaskFinder,
-) -> tuple[list[SeriesItem], list[Refusal]]:
-    """One item a series; a series UID that two patients, studies or hospitals share is refused."""
-    items, refused = [], []
-    for series, entries in tree.series.items():
-        owners = {(entry["patient"], entry["study"], entry["hospital"]) for entry in entries}
-        if len(owners) > 1:
-            reason = f"one series UID is used by {len(owners)} patients, studies or hospitals"
-            refused.append(Refusal(f"series {series}", len(entries), reason, "Export those series again."))
-            continue
-        patient, study, hospital = owners.pop()
-        paths = tuple(entry["path"] for entry in entries)
-        found = masks.of_series(series, study, patient, paths)
-        items.append(SeriesItem(redactor, paths, patient, study, series, hospital, found, options))
-    return with_shared_masks(items, tree), refused
+def _joined(indices: Sequence[Mapping[str, Sequence[Path]]]) -> dict[str, list[Path]]:
+    joined: dict[str, list[Path]] = {}
+    for index in indices:
+        for name, paths in index.items():
+            joined.setdefault(name, []).extend(paths)
+    return joined
 
 
-def with_shared_masks(items: Sequence[SeriesItem], tree: Tree) -> list[SeriesItem]:
-    """Marks the mask volumes that may be of several series whose positions cannot be compared.
-
-    A mask that is named after the patient may be of any examination. Only where it has the pixels of a series is it
-    known to be that one's.
-    """
-    references: dict[Path, set[tuple[str, str]]] = {}
-    for item in items:
-        of_item = {(item.study, entry["reference"]) for entry in tree.series[item.series]}
-        for path in item.masks.volumes:
-            references.setdefault(path, set()).update(of_item)
-    marked = []
-    for item in items:
-        shared = tuple(path for path in item.masks.volumes if len(references[path]) > 1)
-        marked.append(replace(item, masks=replace(item.masks, shared=shared)))
-    return marked
-
-
-def import_series(
-    items: Sequence[SeriesItem],
-    refused: list[Refusal],
-    notes: Sequence[str],
-    request: DicomRequest,
-    labels: Labels | None,
-    importer: str,
-) -> ImportResult:
+def import_series(found: Found, request: DicomRequest, labels: Labels | None, importer: str) -> ImportResult:
     """Reads every series, names its slices, joins the labels and writes the manifest."""
-    output = request.output.resolve()
+    output, items, balance, refused = request.output.resolve(), found.items, found.balance, found.refused
     records = Records(output / PROGRESS_FOLDER / "series")
     pseudonyms = items[0].redactor.pseudonyms if items else Pseudonyms(b"")
     table, series = ImportedSlices((*SERIES_ATTRIBUTES, IMAGE_VALUES)), []
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
-    for item, result in do_items(read_series_item, items, records, "reading series", request.workers):
+    unfit: dict[Path, Refusal] = {}
+    files: list[Path] = []
+    for item, result in do_items(read_series_item, items, records, "reading series", request.workers, died_with_series):
         refused.extend(Refusal(**entry) for entry in result["refused"])
         clash = _clash(item, result["rows"], shapes)
+        claim_files(balance, item, result, is_imported=clash is None)
         if clash is not None:
             refused.append(clash)
             continue
+        masks = item.masks.all_paths()
+        unfit |= {masks[entry.pop("mask")]: Refusal(**entry) for entry in result["unfit"]}
         for number, row in enumerate(result["rows"], start=1):
             names = {"patient": item.patient, "study": item.study, "series": item.series, "hospital": item.hospital}
-            # an import that goes on may find records from before attributes were read
-            table.add(
-                {
-                    **row,
-                    **names,
-                    **result.get("attributes", {}),
-                    "key": f"{item.series}-{number:04d}",
-                    "study_id": item.study,
-                    IMAGE_VALUES: item.options.image_values,
-                }
-            )
+            identity = {"key": f"{item.series}-{number:04d}", "study_id": item.study, "file": len(files) + row["file"]}
+            table.add({**row, **names, **result["attributes"], **identity, IMAGE_VALUES: item.options.image_values})
         if result["rows"]:
+            files.extend(item.paths)
             annotated = sum(row["mask"] != "" for row in result["rows"])
             about = {"series": item.series, "study_id": item.study, **result["header"], "annotated": annotated}
             series.append({**about, "notes": "; ".join(result["notes"])})
-    card, notes = _with_resampled(request.card, notes, series)
-    frame = fill_hospital(_without_unknown(table.frame()), labels, refused, pseudonyms.token)
+    refused += refuse_masks_of_no_series(found.masks, items, unfit, found.redactors, balance)
+    card, notes = _with_resampled(request.card, [], series)
+    before = table.frame()
+    frame = fill_hospital(_without_unknown(before), labels, refused, pseudonyms.token)
+    balance.claim(USED, "CT images", (files[place] for place in frame["file"].unique()))
+    balance.claim_rest(REFUSED, "CT images without a hospital", (files[place] for place in before["file"].unique()))
     return finish(
         frame, refused, series, notes,
         manifest=request.manifest,
@@ -339,6 +358,7 @@ def import_series(
         labels=labels,
         positives=request.positives,
         importer=importer,
+        balance=balance,
     )  # fmt: skip
 
 

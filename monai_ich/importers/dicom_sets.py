@@ -75,7 +75,8 @@ def import_rsna(request: PublicRequest) -> ImportResult:
     request.refuse_without_source(source / "stage_2_train.csv")
     pseudonyms = PublishedNames()
     labels = read_rsna_labels(source / "stage_2_train.csv", pseudonyms)
-    return _import_set(request, source / "stage_2_train", _RSNA, labels, names_of_rsna, "rsna")
+    table = source / "stage_2_train.csv"
+    return _import_set(request, source / "stage_2_train", _RSNA, labels, names_of_rsna, "rsna", table)
 
 
 def names_of_rsna(dataset: Dataset, path: Path) -> Names:
@@ -127,7 +128,8 @@ def import_cq500(request: PublicRequest, slices: str = "thick") -> ImportResult:
     pseudonyms = PublishedNames()
     labels = read_cq500_labels(source / "reads.csv", pseudonyms)
     names = partial(names_of_cq500, source)
-    return _import_set(request, source, _CQ500, labels, names, "cq500", partial(choose_plain, source, slices))
+    choose = partial(choose_plain, source, slices)
+    return _import_set(request, source, _CQ500, labels, names, "cq500", source / "reads.csv", choose)
 
 
 def cq500_case(text: str) -> str:
@@ -152,6 +154,7 @@ def choose_plain(source: Path, slices: str, tree: Tree) -> Tree:
     for series, entries in tree.series.items():
         cases.setdefault(entries[0]["study"], {})[series] = entries[0]["path"].parent.name
     kept, refused = {}, list(tree.refused)
+    without: set[str] = set()
     for folders in cases.values():
         fit = [series for series, folder in folders.items() if not _NOT_PLAIN.search(folder)]
         fit = [series for series in fit if _PLAIN.search(folders[series])] or fit
@@ -159,12 +162,14 @@ def choose_plain(source: Path, slices: str, tree: Tree) -> Tree:
             path = tree.series[next(iter(folders))][0]["path"].relative_to(source)
             reason = f"none of its series is plain: {', '.join(sorted(folders.values()))}"
             refused.append(Refusal(path.parts[0], len(folders), reason, "Nothing: the case has no fit series."))
+            without |= folders.keys()
             continue
         fit = _without_fragments(fit, tree)
         by_size = sorted(fit, key=lambda series: (len(tree.series[series]), folders[series]))
         chosen = by_size[0 if slices == "thick" else -1]
         kept[chosen] = tree.series[chosen]
-    return replace(tree, series=dict(sorted(kept.items())), refused=refused)
+    chosen_series = dict(sorted(kept.items()))
+    return replace(tree, series=chosen_series, refused=refused, refused_series=frozenset(without))
 
 
 def _without_fragments(series: list[str], tree: Tree) -> list[str]:
@@ -207,6 +212,7 @@ def _import_set(
     labels: Labels,
     names: Callable[[Dataset, Path], Names],
     importer: str,
+    table: Path,
     choose: Callable[[Tree], Tree] = lambda tree: tree,
 ) -> ImportResult:
     """Refers to the set where it lies; derived images and gaps are part of what was published and labelled."""
@@ -223,4 +229,5 @@ def _import_set(
         image_values=request.image_values,
         instance_of=lambda dataset, path: names(dataset, path).instance,
     )
-    return import_tree(asked, redactor, scan, options, labels, choose, importer)
+    whole = request.source.resolve()
+    return import_tree(asked, redactor, scan, options, labels, whole, [table], choose, importer)

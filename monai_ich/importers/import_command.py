@@ -13,6 +13,7 @@ from rich.table import Table
 
 from monai_ich.data.manifest_card import add_place_faults
 from monai_ich.importers.assembly import REFUSED_FILE, ImportResult
+from monai_ich.importers.balance_sheet import balance_lines
 from monai_ich.importers.dicom_sets import import_cq500, import_rsna
 from monai_ich.importers.label_matching import LEVEL_WORDS
 from monai_ich.importers.label_preview import LabelPreview
@@ -67,6 +68,8 @@ def report_import(result: ImportResult) -> None:
     rows = [] if result.label_rows is None else [f"table of labels: {result.label_rows}"]
     for line in (counts, *rows, *label_lines(result.marker_counts, "slices")):
         console.print(f"{result.manifest}: {line}", soft_wrap=True, markup=False)
+    for line in balance_lines(result.balance):
+        console.print(line, soft_wrap=True, markup=False)
     for note in result.notes:
         console.print(note, soft_wrap=True, markup=False)
     if result.refused:

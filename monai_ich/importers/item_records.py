@@ -17,7 +17,7 @@ from monai_ich.utils.files import replace_json
 from monai_ich.utils.worker_pool import map_in_processes
 
 # Raise it whenever an item may give another result than before: older records are then made again.
-RULES = 4
+RULES = 5
 
 
 class Item(Protocol):
@@ -103,10 +103,24 @@ class Records:
         return self.folder / item.name[:2] / f"{item.name}.json"  # no folder gets too many files
 
 
+DIED = (
+    "the process that read it died, or memory was not enough",
+    "Copy it again from its source; where it is right, import with fewer workers or more memory.",
+)
+
+
 def do_items(
-    function: Callable[[Any], dict[str, Any]], items: Sequence[Any], records: Records, what: str, workers: int | None
+    function: Callable[[Any], dict[str, Any]],
+    items: Sequence[Any],
+    records: Records,
+    what: str,
+    workers: int | None,
+    died: Callable[[Any], dict[str, Any]],
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yields (item, function(item)) in order; an item that has a record is not done again.
+
+    An item that kills the process which reads it, or for which memory is not enough, gets the result that `died` gives.
+    That is not recorded, so the next import tries again.
 
     Args:
         function: reads one item; files that cannot be used are part of its result, so it raises on nothing else.
@@ -114,21 +128,29 @@ def do_items(
         records: where results are kept.
         what: what the progress bar says.
         workers: processes; None takes one for each available core.
+        died: the result of an item that cannot be read at all; it names `DIED`.
     """
     missing = [number for number, item in enumerate(items) if records.load(item) is None]
 
-    def work(number: int) -> None:
+    def work(number: int) -> bool:
         with warnings.catch_warnings():
             # pydicom warns about values that break a rule of their type, and quotes them: names and numbers too
             warnings.simplefilter("ignore")
-            records.store(items[number], function(items[number]))
+            try:
+                records.store(items[number], function(items[number]))
+            except MemoryError:
+                return False
+        return True
 
     with progress_bar(disable=not missing) as bar:
         task = bar.add_task(what, total=len(items), completed=len(items) - len(missing))
-        for _ in map_in_processes(work, missing, workers):
+        lost = set()
+        for number, is_done in map_in_processes(work, missing, workers, died=lambda _: False):
             bar.advance(task)
-    for item in items:
-        result = records.load(item)
+            if not is_done:
+                lost.add(number)
+    for number, item in enumerate(items):
+        result = died(item) if number in lost else records.load(item)
         if result is None:  # only when somebody deletes records meanwhile
             raise RuntimeError(f"the record {item.name} has vanished from {records.folder}")
         yield item, result

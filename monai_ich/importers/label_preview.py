@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monai_ich.importers.assembly import label_counts
+from monai_ich.importers.balance_sheet import Balance
 from monai_ich.importers.dicom import DicomRequest, check_request, labels_of_tree, request_scan, scan_tree
 from monai_ich.importers.label_matching import LabelRows, Labels, label_rows, unused_rows
 from monai_ich.importers.label_tables import read_labels
@@ -57,7 +58,7 @@ def preview_labels(request: DicomRequest) -> LabelPreview:
     with tempfile.TemporaryDirectory(prefix="monai_ich_") as progress:
         redactor = Redactor(pseudonyms, request.source.resolve())
         output = request.output.resolve()
-        tree = scan_tree(redactor, request_scan(request), Path(progress), request.workers, skip=(output,))
+        tree = scan_tree(redactor, request_scan(request), Path(progress), request.workers, Balance(), skip=(output,))
     labels = labels_of_tree(labels, tree)
     present = tree.names(labels.level)
     rows = label_rows(present, labels)

@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
+from monai_ich.importers.mask_labels import blood_of
+from monai_ich.importers.mask_segment_files import blood_of_segments, names_segments
 from monai_ich.importers.pictures import read_array, read_picture
 from monai_ich.reading.dicom_frames import Frame
 from monai_ich.reading.geometry import volume_shape
-from monai_ich.reading.slice_reading import as_mask, frames_affine
+from monai_ich.reading.size_limits import refuse_too_many_voxels
+from monai_ich.reading.slice_reading import frames_affine
 from monai_ich.reading.volumes import read_volume
 from monai_ich.utils.errors import ImageReadError
 
@@ -50,11 +53,13 @@ class MaskVolume:
         path: the file.
         values: uint8 (A,B,C), 0 or 1.
         affine_ras_mm: (4,4), voxel (a, b, c, 1) -> RAS mm.
+        is_cropped: there is no blood beyond its voxels; without this, nobody knows.
     """
 
     path: Path
     values: np.ndarray
     affine_ras_mm: np.ndarray
+    is_cropped: bool = False
 
     def way_from(self, frame: Frame) -> np.ndarray:
         """(4,4): pixel (column, row, 0, 1) of a slice -> voxel (a, b, c, 1), not rounded."""
@@ -110,16 +115,46 @@ class MaskVolume:
         return np.ascontiguousarray(sampled[..., 0].T)
 
 
-def read_mask_volume(path: Path) -> MaskVolume:
-    """Reads a NIfTI, NRRD or MetaImage mask; every label above 0 is 1.
+def read_mask_volume(path: Path, chosen: Sequence[str] = ()) -> MaskVolume:
+    """Reads a NIfTI, NRRD or MetaImage mask.
+
+    Args:
+        path: the file. 3D Slicer cuts a segmentation to what was drawn, so beyond its voxels there is no blood.
+        chosen: names or numbers of the labels that are blood, see `mask_labels`.
 
     Raises:
-        ImageReadError: it cannot be read, holds no mask, or its affine is degenerate.
+        ImageReadError: it cannot be read, holds no mask or labels of which none was chosen, or its affine is
+            degenerate.
     """
-    array, affine = read_volume(path)
+    is_segmentation = names_segments(path)
+    array, affine = blood_of_segments(path, chosen) if is_segmentation else read_volume(path)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise ImageReadError(path, "its affine is degenerate, so it lies nowhere", "Export it with its geometry.")
-    return MaskVolume(path, as_mask(array.reshape(volume_shape(array.shape)), path), affine)
+    if is_segmentation:
+        return MaskVolume(path, array, affine, is_cropped=True)
+    return MaskVolume(path, blood_of(array.reshape(volume_shape(array.shape)), path, chosen), affine)
+
+
+def grown_to(volume: MaskVolume, frames: Sequence[Frame]) -> MaskVolume:
+    """The volume with empty voxels added on every side, so that it reaches every pixel of the slices.
+
+    Raises:
+        ImageReadError: that would take more voxels than one volume may have.
+    """
+    corners = []
+    for frame in frames:
+        rows, columns = frame.shape_rc
+        pixels = np.array([[0, columns - 1, 0, columns - 1], [0, 0, rows - 1, rows - 1], [0] * 4, [1] * 4])
+        corners.append((volume.way_from(frame) @ pixels)[:3])
+    reach = np.concatenate(corners, axis=1)  # (3, 4 * slices)
+    size = np.array(volume.values.shape)
+    before = np.maximum(0, -np.rint(reach.min(axis=1))).astype(int)
+    after = np.maximum(0, np.rint(reach.max(axis=1)).astype(int) + 1 - size)
+    refuse_too_many_voxels((size + before + after).tolist(), volume.path)
+    affine = volume.affine_ras_mm.copy()
+    affine[:3, 3] -= affine[:3, :3] @ before
+    values = np.pad(volume.values, list(zip(before, after, strict=True)))
+    return replace(volume, values=values, affine_ras_mm=affine)
 
 
 def slice_step_mm(frames: Sequence[Frame]) -> float:
@@ -130,11 +165,11 @@ def slice_step_mm(frames: Sequence[Frame]) -> float:
     return float(np.median(np.abs(np.diff(along))))
 
 
-def mask_of_picture(path: Path, frame: Frame) -> np.ndarray:
+def mask_of_picture(path: Path, frame: Frame, chosen: Sequence[str] = ()) -> np.ndarray:
     """The mask of one slice from a PNG or NPY file with the slice's own rows and columns.
 
     Raises:
-        ImageReadError: it cannot be read, has another size, or holds no mask.
+        ImageReadError: it cannot be read, has another size, or holds no mask, or labels of which none was chosen.
     """
     values = read_array(path) if path.suffix.lower() == ".npy" else read_picture(path)
     if values.shape != frame.shape_rc:
@@ -143,4 +178,4 @@ def mask_of_picture(path: Path, frame: Frame) -> np.ndarray:
             f"has shape {values.shape}, its slice {frame.shape_rc}",
             "Export the mask in grey values and in the slice's own rows and columns.",
         )
-    return as_mask(values, path)
+    return blood_of(values, path, chosen)

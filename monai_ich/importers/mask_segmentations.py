@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, SegmentationStorage
 
 from monai_ich.importers.mask_grids import GRID_TOLERANCE, Masks, MaskVolume, PlacedMasks, slice_step_mm
+from monai_ich.importers.mask_labels import Segment, choose_segments
 from monai_ich.importers.series_slices import Slice
 from monai_ich.reading.dicom_frames import Frame, damage_refused, decode_frames, describe_frames, open_dicom
 from monai_ich.reading.slice_reading import frames_affine
@@ -30,34 +31,44 @@ class _Coding:
     is_blood: Callable[[np.ndarray], np.ndarray]
 
 
-def masks_of_segmentation(path: Path, slices: Sequence[Slice], segment: str) -> PlacedMasks:
+def masks_of_segmentation(path: Path, slices: Sequence[Slice], chosen: Sequence[str] = ()) -> PlacedMasks:
     """The masks of a DICOM Segmentation (PS3.3 A.51) for the slices of a series.
 
-    A frame without blood may be left out of the file, so every slice that the file refers to is annotated.
+    A frame without blood may be left out of the file, so every slice that the file refers to is annotated. A file that
+    refers to no series is placed by its frames; all slices of a series that it fits are annotated, and a note says so.
 
     Args:
         path: the file. Binary; fractional, where half the Maximum Fractional Value (0062,000E) and more is blood,
             whether it is a probability or an occupancy; or a label map.
         slices: the series.
-        segment: Segment Label (0062,0005) to take; empty when the file has but one.
+        chosen: Segment Labels (0062,0005) or Numbers (0062,0004) that are blood; empty when the file has one label.
 
     Raises:
-        ImageReadError: several segments and none chosen, another frame of reference, or a frame that lies on no slice.
+        ImageReadError: several segments and none chosen, another frame of reference, source images of another series,
+            or a frame that lies on no slice.
     """
     dataset = open_dicom(path)
     _refuse_other_reference(dataset, slices, path)
     with damage_refused(path, "a segment or its type is malformed", "Export the segmentation again."):
-        coding = _coding(dataset, _segment_numbers(dataset, path, segment), path)
-        chosen = [frame for frame in describe_frames(dataset, path, "mask") if coding.holds(frame.number)]
+        coding = _coding(dataset, _segment_numbers(dataset, path, chosen), path)
+        held = [frame for frame in describe_frames(dataset, path, "mask") if coding.holds(frame.number)]
         referenced = _referenced_instances(dataset)
-    stored = decode_frames(dataset, path, [frame.number for frame in chosen]) if chosen else np.zeros((0, 1, 1))
+        sources = _source_instances(dataset)
+    if not referenced and sources and sources.isdisjoint(one.uid for one in slices):
+        raise ImageReadError(
+            path,
+            "names source images that are none of the series in its frame of reference",
+            "Import the series that it was drawn on.",
+        )
+    stored = decode_frames(dataset, path, [frame.number for frame in held]) if held else np.zeros((0, 1, 1))
     frames = [one.frame for one in slices]
     masks: Masks = [
         np.zeros(one.frame.shape_rc, np.uint8) if not referenced or one.uid in referenced else None for one in slices
     ]
-    for frame, values in zip(chosen, stored, strict=True):
+    for frame, values in zip(held, stored, strict=True):
         _place(masks, frames, frame, coding.is_blood(values).astype(np.uint8))
-    return PlacedMasks(masks)
+    notes = () if referenced else ("the segmentation does not say which slices were looked at: all were taken to be",)
+    return PlacedMasks(masks, notes=notes)
 
 
 def _refuse_other_reference(dataset: Dataset, slices: Sequence[Slice], path: Path) -> None:
@@ -118,25 +129,19 @@ def _place(masks: Masks, frames: Sequence[Frame], source: Frame, values: np.ndar
     )
 
 
-def _segment_numbers(dataset: Dataset, path: Path, label: str) -> list[int]:
-    """The segments of one label; a label map's background (Pixel Padding Value) is none.
+def _segment_numbers(dataset: Dataset, path: Path, chosen: Sequence[str]) -> list[int]:
+    """The segments that are blood; a label map's background (Pixel Padding Value) is none.
 
     Raises:
-        ImageReadError: the label is not there, or several are and none was chosen.
+        ImageReadError: none of those chosen is there, or several labels are and none was chosen.
     """
     background = int(dataset.get("PixelPaddingValue") or 0)
-    segments: dict[str, list[int]] = {}
-    for segment in dataset.get("SegmentSequence") or ():
-        if int(segment.SegmentNumber) != background:
-            segments.setdefault(str(segment.get("SegmentLabel", "")), []).append(int(segment.SegmentNumber))
-    if not label and len(segments) == 1:
-        return next(iter(segments.values()))
-    if label in segments:
-        return segments[label]
-    what = f"no segment {label!r}" if label else f"{len(segments)} segments"
-    raise ImageReadError(
-        path, f"holds {what}; it has {', '.join(map(repr, segments)) or 'none'}", "Choose one by its label: --segment."
-    )
+    segments = [
+        Segment(str(segment.get("SegmentLabel", "")), int(segment.SegmentNumber))
+        for segment in dataset.get("SegmentSequence") or ()
+        if int(segment.SegmentNumber) != background
+    ]
+    return [segments[place].number for place in choose_segments(segments, chosen, path)]
 
 
 def _segment_of(dataset: Dataset, number: int) -> int:
@@ -157,3 +162,15 @@ def _referenced_instances(dataset: Dataset) -> set[str]:
         for series in dataset.get("ReferencedSeriesSequence") or ()
         for instance in series.get("ReferencedInstanceSequence") or ()
     }
+
+
+def _source_instances(dataset: Dataset) -> set[str]:
+    """SOP Instance UIDs of the images that frames were made from: Derivation Image (0008,9124)."""
+    groups = [dataset, *(dataset.get("SharedFunctionalGroupsSequence") or ())]
+    groups += dataset.get("PerFrameFunctionalGroupsSequence") or ()
+    derived = [one for group in groups for one in group.get("DerivationImageSequence") or ()]
+    return {
+        str(image.get("ReferencedSOPInstanceUID") or "")
+        for one in (dataset, *derived)
+        for image in one.get("SourceImageSequence") or ()
+    } - {""}

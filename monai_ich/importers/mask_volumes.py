@@ -18,6 +18,7 @@ from monai_ich.importers.mask_grids import (
     OUTSIDE,
     MaskVolume,
     PlacedMasks,
+    grown_to,
     read_mask_volume,
     slice_step_mm,
 )
@@ -32,19 +33,22 @@ LEAST_AREA = 0.5
 LEAST_HAEMATOMA = 0.9
 
 
-def masks_of_volume(path: Path, frames: Sequence[Frame], exact_only: bool = False) -> PlacedMasks:
+def masks_of_volume(
+    path: Path, frames: Sequence[Frame], exact_only: bool = False, chosen: Sequence[str] = ()
+) -> PlacedMasks:
     """The masks that a volume holds for the slices of a series; None for slices that it does not reach.
 
     Args:
         path: the file.
         frames: the slices.
         exact_only: refuse what would have to be resampled, as the file may belong to another frame of reference.
+        chosen: names or numbers of the labels that are blood.
 
     Raises:
         ImageReadError: the file holds no mask, lies nowhere near the series, or its place in it is doubtful.
     """
-    volume = read_mask_volume(path)
-    if not any(volume.reaches(frame) for frame in frames):
+    volume = read_mask_volume(path, chosen)
+    if not any(volume.reached_share(frame) > 0 if volume.is_cropped else volume.reaches(frame) for frame in frames):
         raise ImageReadError(
             path,
             f"lies on none of the {len(frames)} slices of the series that it is named after",
@@ -54,6 +58,11 @@ def masks_of_volume(path: Path, frames: Sequence[Frame], exact_only: bool = Fals
     if not _is_exact(volume, frames) and (mended := _with_step_of(volume, frames)) is not None:
         volume = mended
         notes = ("the mask's slice step, too short by the cosine of the gantry tilt, was put right",)
+    if volume.is_cropped:
+        if not _is_exact(volume, frames):
+            _refuse_own_size(volume, frames)
+        _refuse_outside(volume, frames)
+        volume = grown_to(volume, frames)
     sampled = [volume.sample(frame) for frame in frames]
     is_resampled = not _is_exact(volume, frames)
     if is_resampled:
@@ -64,7 +73,8 @@ def masks_of_volume(path: Path, frames: Sequence[Frame], exact_only: bool = Fals
                 "of reference",
                 "Name it after the Series Instance UID of the one that it was drawn on.",
             )
-        _refuse_own_size(volume, frames)
+        if not volume.is_cropped:
+            _refuse_own_size(volume, frames)
         _refuse_small_overlap(volume, frames, sampled)
         _refuse_lost_haematoma(volume, frames, sampled)
     _refuse_between_slices(volume, frames, sampled)
@@ -150,6 +160,11 @@ def _refuse_lost_haematoma(volume: MaskVolume, frames: Sequence[Frame], sampled:
             f"ends within {len(cut)} slices of the series that its haematoma is in, so the rest of it is unknown",
             "Export the mask with the whole of the series.",
         )
+    _refuse_outside(volume, frames)
+
+
+def _refuse_outside(volume: MaskVolume, frames: Sequence[Frame]) -> None:
+    """Raises ImageReadError when too much of the haematoma lies outside the series."""
     inside = _is_inside(volume, frames)
     if len(inside) and inside.mean() < LEAST_HAEMATOMA:
         raise ImageReadError(

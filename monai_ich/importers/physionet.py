@@ -14,7 +14,7 @@ from monai_ich.importers.assembly import Card, ImportResult
 from monai_ich.importers.item_records import Refusal
 from monai_ich.importers.pictures import read_picture
 from monai_ich.importers.public_tables import REMEDY, read_public_table, whole_numbers
-from monai_ich.importers.volume_items import PublicRequest, VolumeItem, import_volumes
+from monai_ich.importers.volume_items import PublicRequest, VolumeItem, import_volumes, masks_alone
 from monai_ich.reading.file_tree import files_in
 from monai_ich.reading.hounsfield import ANY_VALUES
 from monai_ich.utils.errors import ConfigurationError, ImageReadError
@@ -58,9 +58,10 @@ def import_physionet(request: PublicRequest) -> ImportResult:
     source = request.source.resolve()
     old = source / "Patients_CT"
     request.refuse_without_source(old if old.exists() else source / "ct_scans")
-    table = _read_table(source)
+    found = _table_file(source)
+    table = _read_table(found)
     if old.exists():
-        return _import_jpeg(request, old, table)
+        return _import_jpeg(request, old, table, found)
     refused, items = [], []
     for image in files_in(source / "ct_scans", "*.nii*"):
         patient = image.name.partition(".")[0]
@@ -68,7 +69,14 @@ def import_physionet(request: PublicRequest) -> ImportResult:
         if not mask.exists():
             refused.append(Refusal(f"masks/{image.name}", 1, "there is no such mask", "Unpack the archive again."))
         items.append(VolumeItem(source, image, mask if mask.exists() else None, patient, {}, table.get(patient, {})))
-    return import_volumes(request, items, _NIFTI, HOSPITAL, LABELS, _unlabelled(items), refused)
+    return import_volumes(
+        request, items, _NIFTI, HOSPITAL, LABELS, _unlabelled(items), refused,
+        tables=[found], rows=_rows(table), alone=masks_alone(source / "masks", items),
+    )  # fmt: skip
+
+
+def _rows(table: dict[str, dict[int, dict[str, int]]]) -> dict[str, int]:
+    return {patient: len(slices) for patient, slices in table.items()}
 
 
 def _unlabelled(items: list[VolumeItem]) -> list[str]:
@@ -76,18 +84,23 @@ def _unlabelled(items: list[VolumeItem]) -> list[str]:
     return [f"the table has no labels of {', '.join(missing)}"] if missing else []
 
 
-def _read_table(source: Path) -> dict[str, dict[int, dict[str, int]]]:
-    """patient "049" -> slice number from 0 -> labels."""
+def _table_file(source: Path) -> Path:
+    """Raises ConfigurationError when the table is not there."""
     found = files_in(source, "hemorrhage_diagnosis*.csv")
     if not found:
         raise ConfigurationError(f"{source} holds no hemorrhage_diagnosis*.csv; copy it from the release.")
+    return found[0]
+
+
+def _read_table(path: Path) -> dict[str, dict[int, dict[str, int]]]:
+    """patient "049" -> slice number from 0 -> labels."""
     numbers, labels = ("PatientNumber", "SliceNumber"), ("No_Hemorrhage", *_COLUMNS)
-    frame = read_public_table(found[0], (*numbers, *labels))
-    frame = whole_numbers(frame, numbers, found[0], _MOST_NUMBER).join(whole_numbers(frame, labels, found[0], 1))
+    frame = read_public_table(path, (*numbers, *labels))
+    frame = whole_numbers(frame, numbers, path, _MOST_NUMBER).join(whole_numbers(frame, labels, path, 1))
     twice = frame.duplicated(["PatientNumber", "SliceNumber"])
     if twice.any() or (frame["SliceNumber"] < 1).any():
         raise ConfigurationError(
-            f"{found[0].name}: {int(twice.sum())} slices have contradicting rows, and "
+            f"{path.name}: {int(twice.sum())} slices have contradicting rows, and "
             f"{int((frame['SliceNumber'] < 1).sum())} have a number below 1; SliceNumber counts from 1. "
             f"{REMEDY}"
         )
@@ -99,24 +112,32 @@ def _read_table(source: Path) -> dict[str, dict[int, dict[str, int]]]:
     return table
 
 
-def _import_jpeg(request: PublicRequest, folder: Path, table: dict[str, dict[int, dict[str, int]]]) -> ImportResult:
+def _import_jpeg(
+    request: PublicRequest, folder: Path, table: dict[str, dict[int, dict[str, int]]], found: Path
+) -> ImportResult:
     """Turns the brain windows back into HU from -20 to 100, as NIfTI volumes in the output folder."""
     output = request.output.resolve()
-    items = []
+    items, alone = [], []
     for case in sorted(path.parent for path in folder.glob("*/brain") if path.is_dir()):
         numbers = _slice_numbers(case / "brain")
         of_case = table.get(case.name, {})
         labels = {place: of_case[number - 1] for place, number in enumerate(numbers) if number - 1 in of_case}
         image, mask = (output / kind / f"{case.name}.nii.gz" for kind in ("volumes", "masks"))
-        pictures = tuple(files_in(case / "brain", "*"))
-        items.append(VolumeItem(output, image, mask, case.name, {}, labels, pictures, ANY_VALUES))
+        drawn = files_in(case / "brain", "*_HGE_Seg.jpg")
+        of_slices = [path for path in drawn if path.name in {f"{number}_HGE_Seg.jpg" for number in numbers}]
+        alone += [path for path in drawn if path not in of_slices]
+        pictures = [case / "brain" / f"{number}.jpg" for number in numbers]
+        items.append(VolumeItem(output, image, mask, case.name, {}, labels, (*pictures, *of_slices), ANY_VALUES))
     notes = [
         "This release holds windowed pictures: values are HU only from -20 to 100, and JPEG has changed them.",
         "It has no geometry: orientation is taken as displayed, pixel spacing as 0.45 mm, slices as 5 mm.",
         *_unlabelled(items),
     ]
     card = replace(_JPEG, description=" ".join([_JPEG.description, *notes[:2]]))
-    return import_volumes(request, items, card, HOSPITAL, LABELS, notes, convert=lambda item: _convert(folder, item))
+    return import_volumes(
+        request, items, card, HOSPITAL, LABELS, notes,
+        convert=lambda item: _convert(folder, item), tables=[found], rows=_rows(table), alone=alone,
+    )  # fmt: skip
 
 
 def _slice_numbers(folder: Path) -> list[int]:

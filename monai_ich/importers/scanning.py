@@ -7,14 +7,15 @@ import functools
 import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
 
-from monai_ich.importers.item_records import Refusal, refuse_odd_name, state_of
+from monai_ich.importers.file_kinds import kind_of_dicom, kind_of_file
+from monai_ich.importers.item_records import DIED, Refusal, refuse_odd_name, state_of
 from monai_ich.importers.label_cells import shape_of
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
@@ -24,9 +25,11 @@ from monai_ich.reading.file_tree import walk_files
 from monai_ich.reading.series import CT_STORAGE, starts_like_dicom
 from monai_ich.reading.volumes import is_volume
 from monai_ich.utils.errors import ImageReadError
+from monai_ich.utils.worker_pool import map_in_processes
 
 FILES_A_CHUNK = 400
 SHAPES_KEPT = 3
+NOT_ASKED_FOR = "CT images of series that were not asked for"
 
 
 @dataclass(frozen=True)
@@ -108,32 +111,35 @@ def scan_chunk(chunk: Chunk) -> dict[str, Any]:
 
     Returns:
         `slices` and `segmentations`: one entry a file, its place in the chunk, and tokens in place of names;
-        `refused`: refusals; `other`: how many files are something else; `shapes`: for each level what some of the
-        slices' names look like.
+        `refused`: refusals, and `refused_places` of their files; `passed_over`: kind -> places of files that are
+        something else; `shapes`: for each level what some of the slices' names look like.
     """
-    result: dict[str, Any] = {"slices": [], "segmentations": [], "refused": [], "other": 0, "shapes": {}}
+    result = _empty_result()
     unreadable: list[tuple[Path, ImageReadError]] = []
     readable: list[Path] = []
     for place, path in enumerate(chunk.paths):
         try:
             if not starts_like_dicom(path):
-                result["other"] += 1
+                result["passed_over"].setdefault(kind_of_file(path), []).append(place)
                 continue
             dataset = open_dicom(path, pixels=False)
         except ImageReadError as error:
             unreadable.append((path, error))
+            result["refused_places"].append(place)
             continue
         readable.append(path)
         try:
             with damage_refused(path, "its header is malformed", "Copy the file again from its source."):
                 kind, entry = _describe(dataset, path, chunk)
         except ImageReadError as error:
-            kind, entry = "refused", _refused(chunk.redactor, path, error, identity_of(dataset)).as_dict()
-        if kind == "other":
-            result["other"] += 1
+            result["refused"].append(_refused(chunk.redactor, path, error, identity_of(dataset)).as_dict())
+            result["refused_places"].append(place)
+            continue
+        if kind == "passed_over":
+            result["passed_over"].setdefault(entry["kind"], []).append(place)
         else:
             shapes = entry.pop("shapes", {})
-            result[kind].append(entry if kind == "refused" else {"place": place, **entry})
+            result[kind].append({"place": place, **entry})
             for level, shape in shapes.items():
                 add_shape(result["shapes"], level, shape)
     known = _identity_of_files(readable) if unreadable else None
@@ -149,6 +155,43 @@ def add_shape(shapes: dict[str, list[str]], level: str, shape: str) -> None:
         known.append(shape)
 
 
+def scan_one_by_one(chunk: Chunk, scan: Callable[[Chunk], dict[str, Any]]) -> dict[str, Any]:
+    """What `scan_chunk` gives for a chunk that killed the process which read it: each file gets a process of its own.
+
+    A file that kills this one, too, is refused. Its header was not read, so its path is not shown.
+    """
+
+    def died(single: Chunk) -> dict[str, Any]:
+        error = ImageReadError(single.paths[0], *DIED)
+        entry = _refused(chunk.redactor, single.paths[0], error, None).as_dict()
+        return {**_empty_result(), "refused": [entry], "refused_places": [0]}
+
+    def scan_single(single: Chunk) -> dict[str, Any]:
+        try:
+            return scan(single)
+        except MemoryError:
+            return died(single)
+
+    singles = [replace(chunk, paths=(path,)) for path in chunk.paths]
+    result = _empty_result()
+    for place, (_, found) in enumerate(map_in_processes(scan_single, singles, None, died)):
+        for what in ("slices", "segmentations"):
+            result[what] += [{**entry, "place": place} for entry in found[what]]
+        result["refused"] += found["refused"]
+        result["refused_places"] += [place] * len(found["refused_places"])
+        for kind in found["passed_over"]:
+            result["passed_over"].setdefault(kind, []).append(place)
+        for level, shapes in found["shapes"].items():
+            for shape in shapes:
+                add_shape(result["shapes"], level, shape)
+    return result
+
+
+def _empty_result() -> dict[str, Any]:
+    lists: dict[str, Any] = {"slices": [], "segmentations": [], "refused": [], "refused_places": []}
+    return {**lists, "passed_over": {}, "shapes": {}}
+
+
 def _identity_of_files(paths: Sequence[Path]) -> Identity | None:
     """What identifies the patients of the files; None when there are no files."""
     identities = [identity_of(open_dicom(path, pixels=False)) for path in paths]
@@ -162,12 +205,12 @@ def _refused(redactor: Redactor, path: Path, error: ImageReadError, identity: Id
 
 def _describe(dataset: Dataset, path: Path, chunk: Chunk) -> tuple[str, dict[str, Any]]:
     if dataset.SOPClassUID in SEGMENTATION_STORAGE:
-        return "segmentations", _segmentation(dataset, chunk.redactor)
+        return "segmentations", _segmentation(dataset, path, chunk.redactor)
     if dataset.get("Modality") != "CT" and dataset.SOPClassUID not in CT_STORAGE:
-        return "other", {}
+        return "passed_over", {"kind": kind_of_dicom(dataset)}
     _refuse_unfit(dataset, path, chunk.options)
     if not re.search(chunk.options.description, str(dataset.get("SeriesDescription") or "")):
-        return "other", {}
+        return "passed_over", {"kind": NOT_ASKED_FOR}
     return "slices", _slice(dataset, path, chunk)
 
 
@@ -268,8 +311,25 @@ def _refuse_unfit(dataset: Dataset, path: Path, options: ScanOptions) -> None:
         )
 
 
-def _segmentation(dataset: Dataset, redactor: Redactor) -> dict[str, Any]:
-    """The series that a DICOM SEG was drawn on: Referenced Series Sequence (0008,1115)."""
+def _segmentation(dataset: Dataset, path: Path, redactor: Redactor) -> dict[str, Any]:
+    """The series that a DICOM SEG was drawn on: Referenced Series Sequence (0008,1115), which it may lack (type 1C).
+
+    Then its Frame of Reference (0020,0052) and its frames' positions say where it belongs.
+
+    Raises:
+        ImageReadError: it has neither.
+    """
     token = redactor.pseudonyms.token
-    referenced = [str(series.get("SeriesInstanceUID")) for series in dataset.get("ReferencedSeriesSequence") or ()]
-    return {"series": [token("series", uid) for uid in referenced]}
+    named = [str(series.get("SeriesInstanceUID") or "") for series in dataset.get("ReferencedSeriesSequence") or ()]
+    reference = str(dataset.get("FrameOfReferenceUID") or "")
+    if not any(named) and not reference:
+        raise ImageReadError(
+            path,
+            "is a segmentation that names neither the series that it was drawn on (ReferencedSeriesSequence) nor its "
+            "frame of reference, so it belongs nowhere",
+            "Export it again, with one of them.",
+        )
+    return {
+        "series": [token("series", uid) for uid in named if uid],
+        "reference": token("frame of reference", reference),
+    }

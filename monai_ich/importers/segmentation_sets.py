@@ -7,7 +7,7 @@ from pathlib import Path
 
 from monai_ich.importers.assembly import Card, ImportResult
 from monai_ich.importers.item_records import Refusal
-from monai_ich.importers.volume_items import PublicRequest, VolumeItem, import_volumes
+from monai_ich.importers.volume_items import PublicRequest, VolumeItem, import_volumes, masks_alone
 from monai_ich.reading.file_tree import files_in
 from monai_ich.utils.keys import ANY_HAEMORRHAGE, HAEMORRHAGE_TYPES
 
@@ -40,7 +40,8 @@ def import_instance(request: PublicRequest) -> ImportResult:
     root = request.source.resolve()
     request.refuse_without_source(root / "train_2" / "data")
     items, refused = _pairs(root, root / "train_2" / "data", root / "train_2" / "label", {})
-    return import_volumes(request, items, _INSTANCE, "instance", (ANY_HAEMORRHAGE,), refused=refused)
+    alone = masks_alone(root / "train_2" / "label", items)
+    return import_volumes(request, items, _INSTANCE, "instance", (ANY_HAEMORRHAGE,), refused=refused, alone=alone)
 
 
 def import_bhsd(request: PublicRequest) -> ImportResult:
@@ -54,7 +55,8 @@ def import_bhsd(request: PublicRequest) -> ImportResult:
     folder = root / "label_192"
     items, refused = _pairs(root, folder / "images", folder / "ground truths", _BHSD_CLASSES)
     labels = (ANY_HAEMORRHAGE, *_BHSD_CLASSES.values())
-    return import_volumes(request, items, _BHSD, "bhsd", labels, refused=refused)
+    alone = masks_alone(folder / "ground truths", items)
+    return import_volumes(request, items, _BHSD, "bhsd", labels, refused=refused, alone=alone)
 
 
 def _pairs(root: Path, images: Path, masks: Path, classes: dict[int, str]) -> tuple[list[VolumeItem], list[Refusal]]:

@@ -29,7 +29,7 @@ class SeriesOptions:
         output: folder for the files that the import makes.
         files: "refer" names the source's own files; "link" makes hard links under pseudonyms, "copy" copies.
         allow_gaps: take series whose slices are not evenly spaced.
-        segment: Segment Label of the DICOM SEGs.
+        mask_labels: names or numbers of the labels of masks that are blood.
         image_values: how the values of the images are to be read, see `ValueRule`.
         instance_of: the name of a slice that labels use, from its file and header.
     """
@@ -38,7 +38,7 @@ class SeriesOptions:
     output: Path
     files: str = "refer"
     allow_gaps: bool = False
-    segment: str = ""
+    mask_labels: tuple[str, ...] = ()
     image_values: str = ""
     instance_of: Callable[[Dataset, Path], str] = field(
         default=lambda dataset, _: str(dataset.get("SOPInstanceUID") or ""), repr=False

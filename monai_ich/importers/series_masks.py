@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nibabel as nib
@@ -21,43 +22,69 @@ from monai_ich.utils.errors import ImageReadError
 from monai_ich.utils.files import replace_file
 
 
-def masks_of_series(item: SeriesItem, ordered: Sequence[Slice], refused: list[Refusal]) -> PlacedMasks:
+@dataclass
+class MaskFates:
+    """What became of the mask files of one series; a file in none of the lists was not needed.
+
+    Attributes:
+        used, refused: the files.
+        unfit: files that name no series, with why they are not of this one; they may be of another.
+    """
+
+    used: list[Path] = field(default_factory=list)
+    refused: list[Path] = field(default_factory=list)
+    unfit: list[tuple[Path, Refusal]] = field(default_factory=list)
+
+
+def masks_of_series(
+    item: SeriesItem, ordered: Sequence[Slice], refused: list[Refusal]
+) -> tuple[PlacedMasks, MaskFates]:
     """The masks of the slices; where several files lie on the series' own pixels, or else near them, none is taken."""
     frames = [one.frame for one in ordered]
+    fates = MaskFates()
+
+    def refuse(path: Path, error: ImageReadError) -> None:
+        refused.append(refuse_mask(item, path, error))
+        fates.refused.append(path)
+
     found: list[tuple[Path, PlacedMasks]] = []
     for path, read in _mask_readers(item, ordered):
         try:
             found.append((path, read()))
         except ImageReadError as error:
-            refused.append(refuse_mask(item, path, error))
+            if path in item.masks.by_place:
+                fates.unfit.append((path, refuse_mask(item, path, error)))
+            else:
+                refuse(path, error)
     # what has to be resampled here was drawn on another series of the study
     found = [(path, placed) for path, placed in found if not placed.is_resampled] or found
     if len(found) > 1:
         for path, _ in found:
             several = f"{len(found)} mask files lie on this series"
-            one_of_them = ImageReadError(path, several, "Keep the one that is to be learned from.")
-            refused.append(refuse_mask(item, path, one_of_them))
+            refuse(path, ImageReadError(path, several, "Keep the one that is to be learned from."))
         found = []
     placed = found[0][1] if found else PlacedMasks([None] * len(frames))
+    fates.used += [path for path, _ in found]
     masks = placed.masks
     for number, frame in enumerate(frames):
         picture = item.masks.pictures.get(frame.path)
         if picture is None or masks[number] is not None:
             continue
         try:
-            masks[number] = mask_of_picture(picture, frame)
+            masks[number] = mask_of_picture(picture, frame, item.options.mask_labels)
+            fates.used.append(picture)
         except ImageReadError as error:
-            refused.append(refuse_mask(item, picture, error))
-    return placed
+            refuse(picture, error)
+    return placed, fates
 
 
 def _mask_readers(item: SeriesItem, ordered: Sequence[Slice]) -> Iterator[tuple[Path, Callable[[], PlacedMasks]]]:
-    frames = [one.frame for one in ordered]
+    frames, chosen = [one.frame for one in ordered], item.options.mask_labels
     for path in item.masks.volumes:
         shared = path in item.masks.shared
-        yield path, lambda path=path, shared=shared: masks_of_volume(path, frames, shared)  # type: ignore[misc]
-    for path in item.masks.segmentations:
-        yield path, lambda path=path: masks_of_segmentation(path, ordered, item.options.segment)  # type: ignore[misc]
+        yield path, lambda path=path, shared=shared: masks_of_volume(path, frames, shared, chosen)  # type: ignore[misc]
+    for path in (*item.masks.segmentations, *item.masks.by_place):
+        yield path, lambda path=path: masks_of_segmentation(path, ordered, chosen)  # type: ignore[misc]
 
 
 def write_masks(item: SeriesItem, ordered: Sequence[Slice], masks: Masks) -> list[tuple[str, int | None]]:

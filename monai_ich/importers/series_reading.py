@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from monai_ich.importers.item_records import Refusal
+from monai_ich.importers.balance_sheet import PASSED_OVER, REFUSED, USED
+from monai_ich.importers.item_records import DIED, Refusal
 from monai_ich.importers.mask_grids import PlacedMasks
 from monai_ich.importers.redaction import identity_of
 from monai_ich.importers.series_attributes import attributes_of_series
@@ -36,12 +37,15 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
         `rows`: one a slice from foot to head, with image, image_slice, mask, mask_slice (paths relative to the
         data set's folder), `instance` (a token), `shape`, and `blood` (1, 0, None without a mask); `header`: what the
         scanner was, and whether masks were resampled, nothing of the patient; `attributes`: the manifest's columns of
-        it; `refused`; `notes`.
+        it; `refused`; `notes`; `files`: fate -> places in the item's paths; `masks`: fate -> places among its mask
+        files; `unfit`: refusals of masks by place that are not of this series, with their place as `mask`. A row's
+        `file` is the place of its file.
     """
     refused: list[Refusal] = []
     check = ValueCheck()
     slices, first = _readable_slices(item, refused, check)
-    empty: dict[str, Any] = {"rows": [], "header": {}, "notes": []}
+    empty: dict[str, Any] = {"rows": [], "header": {}, "notes": [], "masks": {}, "unfit": []}
+    empty["files"] = {REFUSED: list(range(len(item.paths)))}
     if not slices:
         return {**empty, "refused": [entry.as_dict() for entry in refused]}
     try:
@@ -51,14 +55,18 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
     except ImageReadError as error:
         refused.append(refuse_series(item, error))
         return {**empty, "refused": [entry.as_dict() for entry in refused]}
-    placed = masks_of_series(item, ordered, refused)
+    placed, fates = masks_of_series(item, ordered, refused)
     masks = placed.masks
+    place = {path: number for number, path in enumerate(item.paths)}
+    mask_place = {path: number for number, path in enumerate(item.masks.all_paths())}
+    used, read = ({place[one.frame.path] for one in group} for group in (ordered, slices))
     mask_cells = write_masks(item, ordered, masks)
     rows = [
         {
             **dict(zip(("image", "image_slice"), _image_cells(item, one, number), strict=True)),
             **dict(zip(("mask", "mask_slice"), mask_cells[number], strict=True)),
             "instance": one.instance,
+            "file": place[one.frame.path],
             "shape": one.frame.shape_rc,
             "blood": None if (mask := masks[number]) is None else int(mask.any()),
         }
@@ -72,6 +80,26 @@ def read_series_item(item: SeriesItem) -> dict[str, Any]:
         "attributes": attributes_of_series(header, identity_of(first)),
         "notes": notes,
         "refused": [entry.as_dict() for entry in refused],
+        "files": {
+            USED: sorted(used),
+            REFUSED: sorted(set(place.values()) - read),
+            PASSED_OVER: sorted(read - used),
+        },
+        "masks": {
+            USED: [mask_place[path] for path in fates.used],
+            REFUSED: [mask_place[path] for path in fates.refused],
+        },
+        "unfit": [{"mask": mask_place[path], **entry.as_dict()} for path, entry in fates.unfit],
+    }
+
+
+def died_with_series(item: SeriesItem) -> dict[str, Any]:
+    """The result of a series that killed the process which read it; its headers were read before, and do no harm."""
+    entry = refuse_series(item, ImageReadError(None, *DIED))
+    return {
+        **{"rows": [], "header": {}, "notes": [], "masks": {}, "unfit": [], "attributes": {}},
+        "files": {REFUSED: list(range(len(item.paths)))},
+        "refused": [entry.as_dict()],
     }
 
 

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from monai_ich.importers.assembly import PROGRESS_FOLDER, Card, ImportedSlices, ImportResult, finish
-from monai_ich.importers.item_records import Records, Refusal, do_items, refusal, refuse_odd_name, state_of
+from monai_ich.importers.balance_sheet import REFUSED, USED, Balance
+from monai_ich.importers.item_records import DIED, Records, Refusal, do_items, refusal, refuse_odd_name, state_of
 from monai_ich.importers.pseudonyms import PublishedNames
 from monai_ich.importers.redaction import Redactor
 from monai_ich.reading import read_slices
+from monai_ich.reading.file_tree import files_in
 from monai_ich.reading.geometry import find_reorientation, volume_shape
 from monai_ich.reading.volumes import read_volume
 from monai_ich.transforms import LoadSlicesd
@@ -72,6 +74,13 @@ class VolumeItem:
     made_from: tuple[Path, ...] = ()
     image_values: str = ""
 
+    @property
+    def published(self) -> dict[str, list[Path]]:
+        """Kind, in the plural -> the set's own files of this volume."""
+        if self.made_from:
+            return {"pictures of slices and masks": list(self.made_from)}
+        return {"volumes": [self.image], "masks": [] if self.mask is None else [self.mask]}
+
     @cached_property
     def name(self) -> str:
         return PublishedNames().token("volume", self.patient)
@@ -114,6 +123,12 @@ def read_volume_item(item: VolumeItem, convert: Callable[[VolumeItem], None] | N
         row["blood"] is not None and row["labels"].get(ANY_HAEMORRHAGE, row["blood"]) != row["blood"] for row in rows
     )  # fmt: skip
     return {"rows": rows, "refused": [], "contradicting": differ}
+
+
+def _died(item: VolumeItem) -> dict[str, Any]:
+    """The result of a volume that killed the process which read it."""
+    entry = refusal(item.image.relative_to(item.root).as_posix(), *DIED)
+    return {"rows": [], "refused": [entry.as_dict()], "contradicting": 0}
 
 
 def _load(item: VolumeItem, count: int) -> np.ndarray | None:
@@ -179,6 +194,22 @@ def _one_for_each_patient(items: Sequence[VolumeItem]) -> tuple[list[VolumeItem]
     return [group[0] for group in of_patient.values() if len(group) == 1], refused
 
 
+def _count_rows(rows: Mapping[str, int], used: Mapping[str, int], refused: list[Refusal], balance: Balance) -> None:
+    """Rows of labels of slices that were not imported are refused, and their patients named."""
+    left = {patient: count - used.get(patient, 0) for patient, count in rows.items() if count > used.get(patient, 0)}
+    balance.add_rows(sum(rows.values()), used=sum(used.values()), refused=sum(left.values()))
+    if left:
+        shown = ", ".join(list(left)[:20]) + (", ..." if len(left) > 20 else "")
+        reason = f"{sum(left.values())} rows are about slices that were not imported, of the patients {shown}"
+        refused.append(Refusal("labels", sum(left.values()), reason, "Unpack the archive again, or mend the volumes."))
+
+
+def masks_alone(folder: Path, items: Sequence[VolumeItem]) -> list[Path]:
+    """The volumes in a folder of masks that belong to no item."""
+    taken = {item.mask for item in items}
+    return [path for path in files_in(folder, "*.nii*") if path not in taken]
+
+
 def import_volumes(
     request: PublicRequest,
     items: Sequence[VolumeItem],
@@ -188,26 +219,56 @@ def import_volumes(
     notes: Sequence[str] = (),
     refused: Sequence[Refusal] = (),
     convert: Callable[[VolumeItem], None] | None = None,
+    tables: Sequence[Path] = (),
+    rows: Mapping[str, int] | None = None,
+    alone: Sequence[Path] = (),
 ) -> ImportResult:
-    """Reads every volume and writes the manifest; `convert` first makes volumes of what is published otherwise."""
+    """Reads every volume and writes the manifest.
+
+    Args:
+        request: what to import.
+        items: the volumes.
+        card, hospital, labels: what the manifest says of the set.
+        notes, refused: what is known already.
+        convert: makes volumes of what is published otherwise.
+        tables: files that the items' labels were read from.
+        rows: patient -> how many rows of those tables are about the patient.
+        alone: masks of which there is no image; they are refused.
+    """
     output = request.output.resolve()
     table, said = ImportedSlices((*labels, IMAGE_VALUES, MASK_LABELS)), list(notes)
     items = [replace(item, image_values=item.image_values or request.image_values) for item in items]
+    balance = Balance()
+    balance.meet_folder(request.source.resolve(), skip=(output,))
+    balance.claim(USED, "tables of labels", tables)
+    balance.claim(REFUSED, "masks", alone)
+    everything, used_rows = items, dict.fromkeys(rows or (), 0)
     items, ambiguous = _one_for_each_patient(items)
     left_out = [*refused, *ambiguous]
+    for path in alone:
+        shown = path.relative_to(request.source.resolve()).as_posix()
+        left_out.append(refusal(shown, "is a mask without an image of that name", "Unpack the archive again."))
+    for item in everything:
+        for kind, files in item.published.items():
+            balance.claim(REFUSED, kind, files)
     records = Records(output / PROGRESS_FOLDER / "volumes")
     series, contradicting = [], 0
     read = partial(read_volume_item, convert=convert)
-    for item, result in do_items(read, items, records, "reading volumes", request.workers):
+    for item, result in do_items(read, items, records, "reading volumes", request.workers, _died):
         left_out.extend(Refusal(**entry) for entry in result["refused"])
         contradicting += result["contradicting"]
         for row in result["rows"]:
             names = {"patient_id": item.patient, "study_id": item.patient, "hospital": hospital}
             table.add({**row, **row["labels"], **names})
         if result["rows"]:
+            for kind, files in item.published.items():
+                balance.claim(USED, kind, files)
+            used_rows[item.patient] = len(item.slice_labels)
             series.append({"study_id": item.patient, "slices": len(result["rows"])})
     if contradicting:
         said.append(f"{contradicting} slices have blood by label or by mask, but not by both; both are as published.")
+    if rows is not None:
+        _count_rows(rows, used_rows, left_out, balance)
     return finish(
         table.frame(), left_out, series, said,
         manifest=request.manifest,
@@ -215,4 +276,5 @@ def import_volumes(
         output=output,
         card=card,
         importer=hospital,
+        balance=balance,
     )  # fmt: skip

@@ -43,14 +43,35 @@ def walk_files(root: Path, skip: Collection[Path] = ()) -> Iterator[tuple[Path, 
         yield folder.parent, [folder]
 
 
+def left_out(root: Path, skip: Collection[Path] = ()) -> list[Path]:
+    """What `walk_files` leaves out: what systems left, with all below it, and what is neither file nor folder."""
+    found: set[Path] = set()
+    for folder in {folder for folder, _ in walk_files(root, skip)}:
+        if not os.access(folder, os.R_OK | os.X_OK):
+            continue  # it counts as a file itself
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path = Path(entry.path)
+                if not is_litter(entry.name):
+                    # asked of the path, as a scan's entry raises on a link to itself; most are plain and quick to ask
+                    is_plain = not entry.is_symlink() and (entry.is_file() or entry.is_dir())
+                    if not (is_plain or path.is_file() or path.is_dir() or (path.is_symlink() and not path.exists())):
+                        found.add(path)
+                elif entry.is_dir(follow_symlinks=False):
+                    found.update(below for below in path.rglob("*") if below.is_symlink() or not below.is_dir())
+                else:
+                    found.add(path)
+    return sorted(found)
+
+
 def _identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino
 
 
-def files_below(root: Path) -> list[Path]:
+def files_below(root: Path, skip: Collection[Path] = ()) -> list[Path]:
     """All files of `walk_files`, sorted by their paths."""
-    return sorted(path for _, paths in walk_files(root) for path in paths)
+    return sorted(path for _, paths in walk_files(root, skip) for path in paths)
 
 
 def files_in(folder: Path, pattern: str) -> list[Path]:

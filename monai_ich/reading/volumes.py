@@ -49,6 +49,8 @@ _MOST_APART_MM = 1.0  # a quaternion in float32 is exact to some hundredths of a
 _LEAST_SHEAR = 1e-3  # cosine of the angle between two axes
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # none, metre, millimetre, micron
 _NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540
+# Stored values that no unsigned type of 8 or 16 bits holds.
+_SIGNED = (itk.CommonEnums.IOComponent_CHAR, itk.CommonEnums.IOComponent_SHORT)
 # What a NIfTI file may hold beside its header and voxels: extensions before them, padding after them.
 _MOST_BESIDE_VOXELS = 1 << 24
 # What is unpacked beyond this goes to a temporary file, in blocks.
@@ -280,3 +282,38 @@ def _read_with_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
     affine[:axes, :axes] = small[:axes, :axes]
     affine[:axes, 3] = small[:axes, axes]
     return np.asarray(array), affine
+
+
+def read_layers(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """An NRRD of one or several values a voxel: `(L,A,B,C)`, layer by layer, and its (4,4) affine to RAS mm.
+
+    `read_volume` refuses more than one value a voxel; segmentations keep overlapping segments in such layers.
+
+    Raises:
+        ImageReadError: it cannot be decoded, or has not three axes in space.
+    """
+    try:
+        _refuse_lying_header(path)
+        header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
+        header.SetFileName(str(path))
+        header.ReadImageInformation()
+        layers, axes = header.GetNumberOfComponents(), header.GetNumberOfDimensions()
+        if axes != 3:
+            raise ImageReadError(path, f"has {axes} axes in space; expected 3", "Export it as one volume.")
+        refuse_too_many_voxels([layers, *(header.GetDimensions(axis) for axis in range(axes))], path)
+        kind = {1: itk.UC, 2: itk.US}.get(header.GetComponentSize(), itk.F)
+        kind = itk.F if header.GetComponentType() in _SIGNED else kind
+        reader = itk.ImageFileReader[itk.VectorImage[kind, 3]].New(FileName=str(path))
+        reader.Update()
+        image = reader.GetOutput()
+        stored = np.array(itk.array_view_from_image(image))
+    except _READ_ERRORS as error:
+        raise ImageReadError(
+            path,
+            f"cannot be decoded ({cut(str(error))}); the file is damaged or not what its name says",
+            "Copy it again from its source.",
+        ) from error
+    affine = np.eye(4)
+    affine[:3, :3] = np.asarray(image.GetDirection()) * np.asarray(image.GetSpacing())
+    affine[:3, 3] = np.asarray(image.GetOrigin())
+    return stored.reshape(*stored.shape[:3], -1).transpose(3, 2, 1, 0), np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine

@@ -105,6 +105,22 @@ def _nrrd_fields(header: Path) -> Iterator[tuple[str, str]]:
             yield name.lower().replace(" ", ""), value.strip()
 
 
+def nrrd_pairs(header: Path) -> dict[str, str]:
+    r"""The `key:=value` lines of an NRRD header, which hold what a program adds; `\n` and `\\` are unescaped.
+
+    Raises:
+        ImageReadError: the header does not end within a megabyte.
+    """
+    pairs: dict[str, str] = {}
+    for line in _lines(header):
+        if not line:
+            break
+        key, marked, value = line.partition(":=")
+        if marked and not line.startswith("#"):
+            pairs[key] = re.sub(r"\\([n\\])", lambda found: "\n" if found[1] == "n" else "\\", value)
+    return pairs
+
+
 def _meta_fields(header: Path) -> Iterator[tuple[str, str]]:
     """`Name = value` up to ElementDataFile, after which the voxels may follow."""
     for line in _lines(header):

@@ -18,7 +18,8 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from monai_ich.data import Manifest, read_manifest
-from monai_ich.importers import Card, DicomRequest
+from monai_ich.importers import Card, DicomRequest, ImportResult
+from monai_ich.importers.balance_sheet import FATES
 from monai_ich.phantom import PhantomSpec, make_patient
 from monai_ich.phantom.render import PhantomPatient
 from monai_ich.phantom.study_files import write_mask, write_slice
@@ -154,6 +155,20 @@ def request(folder: Path, **changes: Any) -> DicomRequest:
         "files": "link",
     }
     return DicomRequest(**(settings | changes))
+
+
+def files_by_fate(result: ImportResult) -> dict[str, int]:
+    """How many files were used, refused and passed over; the total is checked against them."""
+    files = result.balance[result.balance["what"] == "files"].groupby("fate")["count"].sum()
+    counts = {fate: int(files.get(fate, 0)) for fate in FATES}
+    assert int(files["total"]) == sum(counts.values())
+    return counts
+
+
+def files_by_kind(result: ImportResult, fate: str) -> dict[str, int]:
+    """Kind -> how many files of one fate."""
+    table = result.balance[(result.balance["what"] == "files") & (result.balance["fate"] == fate)]
+    return dict(zip(table["kind"], map(int, table["count"]), strict=True))
 
 
 def read(path: Path) -> Manifest:

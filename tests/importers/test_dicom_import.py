@@ -216,10 +216,10 @@ def test_a_segment_is_chosen_by_its_label(tmp_path: Path) -> None:
     patient = bleeding_patient(1)
     paths, rendered = write_study(tmp_path / "export", patient)
     write_seg(tmp_path / "export" / "s.dcm", paths, {"oedema": [one.mask for one in rendered]})
-    result = import_dicom(request(tmp_path, segment="haematoma"))
+    result = import_dicom(request(tmp_path, mask_labels=("haematoma",)))
     assert result.annotated == 0
     assert "holds no segment 'haematoma'; it has 'oedema'" in result.refused[0].reason
-    assert import_dicom(request(tmp_path, segment="oedema")).annotated == SLICES
+    assert import_dicom(request(tmp_path, mask_labels=("oedema",))).annotated == SLICES
 
 
 def test_enhanced_multi_frame(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_a_fragment_of_a_cq500_series_is_not_the_thick_one() -> None:
         return [{"study": "s", "path": Path("set/case") / name / f"{n}.dcm", "z_mm": z} for n, z in enumerate(heights)]
 
     def chosen(slices: str, **names: list[dict[str, Any]]) -> list[str]:
-        return list(choose_plain(Path("set"), slices, Tree(names, {}, [], 0)).series)
+        return list(choose_plain(Path("set"), slices, Tree(names, {}, {}, [])).series)
 
     thin, thick = series("CT Thin Plain", *range(0, 120, 1)), series("CT Plain", *range(0, 120, 5))
     fragment, unknown = series("CT Plain-2", 30, 35, 40), series("CT Plain-3", *[None] * 10)

@@ -72,10 +72,10 @@ def test_one_segment_among_several(tmp_path: Path, kind: str) -> None:
     oedema = [np.roll(mask, 9, axis=0) & ~mask & 1 for mask in masks]
     write_seg(tmp_path / "export" / "s.dcm", paths, {"oedema": oedema, "haematoma": masks}, kind)
     (entry,) = imported(tmp_path).refused
-    assert "holds 2 segments; it has 'oedema', 'haematoma'" in entry.reason
-    assert "--segment" in entry.remedy
-    assert_masks(imported(tmp_path, segment="haematoma"), paths, masks)
-    assert_masks(imported(tmp_path, segment="oedema"), paths, oedema)
+    assert "holds 2 segments; it has 'oedema' (1), 'haematoma' (2)" in entry.reason
+    assert "--mask-labels" in entry.remedy
+    assert_masks(imported(tmp_path, mask_labels=("haematoma",)), paths, masks)
+    assert_masks(imported(tmp_path, mask_labels=("oedema",)), paths, oedema)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -104,7 +104,7 @@ def test_a_label_map_agrees_with_highdicom_s_own_reader(tmp_path: Path, settings
     pixels = segmentation.get_pixels_by_source_instance(
         uids, segment_numbers=[2], assert_missing_frames_are_empty=True, ignore_spatial_locations=True
     )
-    assert_masks(imported(tmp_path, segment="haematoma"), paths, list(pixels[..., 0]))
+    assert_masks(imported(tmp_path, mask_labels=("haematoma",)), paths, list(pixels[..., 0]))
 
 
 def test_half_of_the_highest_fraction_is_blood(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_slices_that_it_does_not_refer_to_are_not_annotated(tmp_path: Path) -> N
     assert [bool(cell) for cell in read(imported(tmp_path).manifest).frame["mask"]] == [False, True, True, False]
 
 
-def test_a_segmentation_of_a_series_that_is_not_there_is_passed_over(tmp_path: Path) -> None:
+def test_a_segmentation_of_a_series_that_is_not_there_is_named(tmp_path: Path) -> None:
     paths, masks = write_series(tmp_path)
     write_seg(tmp_path / "masks" / "s.dcm", paths, {"haematoma": masks}, "LABELMAP")
     edit(
@@ -131,7 +131,9 @@ def test_a_segmentation_of_a_series_that_is_not_there_is_passed_over(tmp_path: P
     )
     result = imported(tmp_path, masks=tmp_path / "masks")
     assert result.annotated == 0
-    assert "1 mask files belong to no series" in result.notes[-1]
+    (entry,) = result.refused
+    assert "belongs to no series that was read" in entry.reason
+    assert entry.path.startswith("mask [")
 
 
 def off_the_slices(data: Dataset) -> None:

@@ -68,6 +68,58 @@ def test_a_worker_that_is_killed_is_an_error_that_says_what_to_do() -> None:
         list(map_in_processes(work, [0, 1, 2, 3], 2))
 
 
+@pytest.mark.parametrize("workers", [2, 3])
+@pytest.mark.parametrize("guilty", [{0}, {3}, {19}, {2, 3, 11}, set(range(20))])
+def test_the_job_that_kills_its_worker_is_told_from_the_others(workers: int, guilty: set[int]) -> None:
+    def work(number: int) -> str:
+        if number in guilty:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return f"done {number}"
+
+    found = list(map_in_processes(work, range(20), workers, died=lambda number: f"died {number}"))
+    assert found == [(n, f"{'died' if n in guilty else 'done'} {n}") for n in range(20)]
+
+
+def test_what_was_finished_before_a_worker_died_is_not_done_again(tmp_path: Path) -> None:
+    """The first job ends only when the last has begun: all in between are done before the worker dies."""
+    last_begun = FORK.Event()
+
+    def work(number: int) -> int:
+        with (tmp_path / str(number)).open("a") as file:
+            file.write("x")
+        if number == 0:
+            last_begun.wait(30)
+        if number == 39:
+            last_begun.set()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    found = list(map_in_processes(work, range(40), 2, died=lambda _: -1))
+    assert [result for _, result in found] == [*range(39), -1]
+    assert all((tmp_path / str(n)).read_text() == "x" for n in range(1, 35))
+
+
+def test_a_single_job_gets_a_process_where_its_death_is_to_be_survived() -> None:
+    def work(_: int) -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    assert list(map_in_processes(work, [7], None, died=lambda job: job + 1)) == [(7, 8)]
+    assert list(map_in_processes(work, [7], 2, died=lambda job: job + 1)) == [(7, 8)]
+
+
+def test_an_error_of_a_suspect_is_raised_as_it_is() -> None:
+    def work(number: int) -> int:
+        if number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 2:
+            raise ImageReadError("two.dcm", "cannot be read")
+        return number
+
+    with pytest.raises(ImageReadError, match=r"^two\.dcm"):
+        list(map_in_processes(work, range(4), 2, died=lambda _: -1))
+
+
 def test_a_worker_has_one_thread() -> None:
     def threads(_: int) -> set[int]:
         return {torch.get_num_threads(), *(library["num_threads"] for library in threadpool_info())}
