@@ -51,7 +51,7 @@ class SeriesChoice:
         """Nothing is asked for."""
         return not (self.uid or self.description or self.acquisition)
 
-    def takes(self, scan: Scan) -> bool:
+    def takes(self, scan: SeriesScan) -> bool:
         """Whether a scan is among what is asked for."""
         return (
             self.uid in ("", scan.series.uid)
@@ -76,7 +76,7 @@ class FoundSeries:
 
 
 @dataclass(frozen=True)
-class Scan:
+class SeriesScan:
     """Frames that can be one volume, and which of its series' scans they are: `number` of `count`, from 1."""
 
     series: FoundSeries
@@ -129,17 +129,17 @@ def choose_scan(series: Mapping[str, FoundSeries], where: Path | str, choice: Se
     raise ImageReadError(where, f"holds {what}:\n{_list(taken)}\nOne must be chosen", _remedy(taken))
 
 
-def _scans(series: Iterable[FoundSeries]) -> Iterator[Scan]:
+def _scans(series: Iterable[FoundSeries]) -> Iterator[SeriesScan]:
     for one in series:
         parts = separate_scans(one.frames)
-        yield from (Scan(one, frames, number, len(parts)) for number, frames in enumerate(parts, start=1))
+        yield from (SeriesScan(one, frames, number, len(parts)) for number, frames in enumerate(parts, start=1))
 
 
-def _list(scans: Sequence[Scan]) -> str:
+def _list(scans: Sequence[SeriesScan]) -> str:
     return "\n".join(f"  - {scan}" for scan in scans)
 
 
-def _remedy(scans: Sequence[Scan]) -> str:
+def _remedy(scans: Sequence[SeriesScan]) -> str:
     """The options of `predict` and `gradcam`; a bundle's settings have the same names with underscores."""
     options = []
     if len({scan.series.uid for scan in scans}) > 1:
