@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import itk
 import nibabel as nib
@@ -239,9 +239,9 @@ def _refuse_lying_nifti(header: nib.Nifti1Header, path: Path, packed: int) -> in
     return needed
 
 
-def _unpack(stream: BinaryIO, count: int, path: Path) -> IO[bytes]:
+def _unpack(stream: BinaryIO, count: int, path: Path) -> tempfile.SpooledTemporaryFile[bytes]:
     """Unpacks `count` bytes, and lets go what a writer may have padded; raises ImageReadError for more than that."""
-    content = tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY)  # noqa: SIM115 (it lives as long as the image)
+    content = tempfile.SpooledTemporaryFile[bytes](_MOST_IN_MEMORY)
     missing = max(count, 0)
     while missing and (block := stream.read(min(missing, _BLOCK))):
         content.write(block)
@@ -255,7 +255,7 @@ def _unpack(stream: BinaryIO, count: int, path: Path) -> IO[bytes]:
     if missing:
         raise EOFError(f"it unpacks to {count - missing} bytes, and its header gives {count}")
     content.seek(0)
-    return cast(IO[bytes], content)
+    return content
 
 
 def _refuse_lying_header(path: Path) -> None:
