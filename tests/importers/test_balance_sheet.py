@@ -29,7 +29,7 @@ from importer_support import (
 )
 from PIL import Image
 from public_sets import bhsd, cq500, instance, jpeg, physionet, rsna
-from pydicom.uid import RTStructureSetStorage, generate_uid
+from pydicom.uid import RTPlanStorage, generate_uid
 
 from monai_ich.importers import (
     PublicRequest,
@@ -81,7 +81,7 @@ class Bench:
             folder / "lost.dcm",
             lambda data: setattr(data.ReferencedSeriesSequence[0], "SeriesInstanceUID", generate_uid()),
         )
-        self.other_kind(folder / "rt.dcm", RTStructureSetStorage, "RTSTRUCT")
+        self.other_kind(folder / "rt.dcm", RTPlanStorage, "RTPLAN")
         self.other_kind(folder / "unknown.dcm", "1.2.3.4", "XX")
 
     def other_kind(self, path: Path, sop_class: str, modality: str) -> None:
@@ -255,7 +255,7 @@ def test_what_is_passed_over_is_named_by_kind(tmp_path: Path, bench: Bench, caps
         "text files": 1,
         "archives (unpack them)": 1,
         "DICOMDIR": 1,
-        "DICOM: RT Structure Set (not read)": 1,
+        "DICOM: RT Plan (not read)": 1,
         "DICOM: unknown class (not read)": 1,
         "files that macOS or Windows left": 2,
         "neither files nor folders": 1,
