@@ -1,5 +1,5 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Brings a DICOM Segmentation, binary, fractional or a label map, onto the slices of a series, or refuses it."""
+"""Brings a DICOM Segmentation (binary, fractional, a label map) or contours onto a series' slices, or refuses it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, SegmentationStorage
 
+from monai_ich.importers.mask_contours import CONTOUR_STORAGE, masks_of_contours, series_of_contours
 from monai_ich.importers.mask_grids import GRID_TOLERANCE, Masks, MaskVolume, PlacedMasks, slice_step_mm
 from monai_ich.importers.mask_labels import Segment, choose_segments
 from monai_ich.importers.series_slices import Slice
@@ -32,14 +33,14 @@ class _Coding:
 
 
 def masks_of_segmentation(path: Path, slices: Sequence[Slice], chosen: Sequence[str] = ()) -> PlacedMasks:
-    """The masks of a DICOM Segmentation (PS3.3 A.51) for the slices of a series.
+    """The masks of a DICOM Segmentation (PS3.3 A.51), or RT Structure Set, for the slices of a series.
 
     A frame without blood may be left out of the file, so every slice that the file refers to is annotated. A file that
     refers to no series is placed by its frames; all slices of a series that it fits are annotated, and a note says so.
 
     Args:
-        path: the file. Binary; fractional, where half the Maximum Fractional Value (0062,000E) and more is blood,
-            whether it is a probability or an occupancy; or a label map.
+        path: the file. Contours, see `masks_of_contours`; binary; fractional, where half the Maximum Fractional Value
+            (0062,000E) and more is blood, whether it is a probability or an occupancy; or a label map.
         slices: the series.
         chosen: Segment Labels (0062,0005) or Numbers (0062,0004) that are blood; empty when the file has one label.
 
@@ -48,7 +49,10 @@ def masks_of_segmentation(path: Path, slices: Sequence[Slice], chosen: Sequence[
             or a frame that lies on no slice.
     """
     dataset = open_dicom(path)
-    _refuse_other_reference(dataset, slices, path)
+    if dataset.SOPClassUID in CONTOUR_STORAGE:
+        _refuse_other_reference(series_of_contours(dataset)[1], slices, path)
+        return masks_of_contours(dataset, slices, chosen, path)
+    _refuse_other_reference(str(dataset.get("FrameOfReferenceUID") or ""), slices, path)
     with damage_refused(path, "a segment or its type is malformed", "Export the segmentation again."):
         coding = _coding(dataset, _segment_numbers(dataset, path, chosen), path)
         held = [frame for frame in describe_frames(dataset, path, "mask") if coding.holds(frame.number)]
@@ -71,9 +75,8 @@ def masks_of_segmentation(path: Path, slices: Sequence[Slice], chosen: Sequence[
     return PlacedMasks(masks, notes=notes)
 
 
-def _refuse_other_reference(dataset: Dataset, slices: Sequence[Slice], path: Path) -> None:
+def _refuse_other_reference(own: str, slices: Sequence[Slice], path: Path) -> None:
     """Raises ImageReadError when Frame of Reference UID (0020,0052) says that positions cannot be compared."""
-    own = str(dataset.get("FrameOfReferenceUID") or "")
     known = {one.frame_of_reference for one in slices} - {""}
     if own and known and own not in known:
         raise ImageReadError(

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from monai_ich.importers.file_kinds import kind_of_dicom, kind_of_file
 from monai_ich.importers.item_records import DIED, Refusal, refuse_odd_name, state_of
 from monai_ich.importers.label_cells import shape_of
+from monai_ich.importers.mask_contours import CONTOUR_STORAGE, series_of_contours
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
 from monai_ich.reading.acquisition_notes import Acquisition, refuse_lossy
@@ -204,7 +205,7 @@ def _refused(redactor: Redactor, path: Path, error: ImageReadError, identity: Id
 
 
 def _describe(dataset: Dataset, path: Path, chunk: Chunk) -> tuple[str, dict[str, Any]]:
-    if dataset.SOPClassUID in SEGMENTATION_STORAGE:
+    if dataset.SOPClassUID in (*SEGMENTATION_STORAGE, *CONTOUR_STORAGE):
         return "segmentations", _segmentation(dataset, path, chunk.redactor)
     if dataset.get("Modality") != "CT" and dataset.SOPClassUID not in CT_STORAGE:
         return "passed_over", {"kind": kind_of_dicom(dataset)}
@@ -314,6 +315,8 @@ def _refuse_unfit(dataset: Dataset, path: Path, options: ScanOptions) -> None:
 def _segmentation(dataset: Dataset, path: Path, redactor: Redactor) -> dict[str, Any]:
     """The series that a DICOM SEG was drawn on: Referenced Series Sequence (0008,1115), which it may lack (type 1C).
 
+    An RT Structure Set names it in Referenced Frame of Reference Sequence (3006,0010).
+
     Then its Frame of Reference (0020,0052) and its frames' positions say where it belongs.
 
     Raises:
@@ -322,6 +325,8 @@ def _segmentation(dataset: Dataset, path: Path, redactor: Redactor) -> dict[str,
     token = redactor.pseudonyms.token
     named = [str(series.get("SeriesInstanceUID") or "") for series in dataset.get("ReferencedSeriesSequence") or ()]
     reference = str(dataset.get("FrameOfReferenceUID") or "")
+    if dataset.SOPClassUID in CONTOUR_STORAGE:
+        named, reference = series_of_contours(dataset)
     if not any(named) and not reference:
         raise ImageReadError(
             path,

@@ -22,10 +22,12 @@ from monai_ich.reading.acquisition_notes import Acquisition
 from monai_ich.reading.codestream import refuse_other_size
 from monai_ich.reading.decoders import choose_decoder
 from monai_ich.reading.deflated import refuse_inflation
-from monai_ich.reading.dicom_lengths import refuse_cut_fragments, refuse_other_length
+from monai_ich.reading.dicom_lengths import refuse_cut_fragments, refuse_other_length, refuse_shifted_bits
 from monai_ich.reading.functional_groups import find_attribute, parametric_units
+from monai_ich.reading.rle_lengths import refuse_rle_inflation
 from monai_ich.reading.scan_mark import ScanMark
 from monai_ich.reading.size_limits import refuse_too_many_voxels
+from monai_ich.reading.wrapped_values import may_be_wrapped, unwrapped
 from monai_ich.utils.errors import ImageReadError, cut
 
 LOWEST_HU = -1024.0
@@ -282,8 +284,10 @@ def decode_frames(dataset: Dataset, path: Path, numbers: Sequence[int]) -> np.nd
     with damage_refused(path, *damaged):
         count = int(dataset.get("NumberOfFrames") or 1)
         refuse_cut_fragments(dataset, path)
+        refuse_shifted_bits(dataset, path)
         refuse_other_length(dataset, path, count)
         refuse_other_size(dataset, path, count)
+        refuse_rle_inflation(dataset, path, count)
         plugin = choose_decoder(dataset.file_meta.TransferSyntaxUID, path)
         if count == 1:
             stored = pixel_array(dataset, decoding_plugin=plugin)[None]
@@ -301,9 +305,12 @@ def to_hu(stored: np.ndarray, frame: Frame, dataset: Dataset, offset_hu: float =
 
     Pixels of Pixel Padding Value (0028,0120) above the range of CT numbers become -1024 too. A padding value *within*
     that range is left alone: real tissue may have the same value.
+
+    Raises:
+        ImageReadError: values may be metal or wrapped around, and nothing tells which, see `unwrapped`.
     """
-    if _is_wrapped_12_bit(dataset, frame):
-        stored = _unwrap_12_bit(stored)
+    if may_be_wrapped(dataset, frame.slope, frame.intercept):
+        stored = unwrapped(stored, frame.path)
     hu = stored.astype(np.float32)
     if frame.slope != 1.0:
         hu *= np.float32(frame.slope)
@@ -313,14 +320,3 @@ def to_hu(stored: np.ndarray, frame: Frame, dataset: Dataset, offset_hu: float =
     if isinstance(padding, int) and padding * frame.slope + frame.intercept + offset_hu > _HIGHEST_PADDING_HU:
         hu[stored == padding] = LOWEST_HU
     return np.maximum(hu, np.float32(LOWEST_HU), out=hu)
-
-
-def _is_wrapped_12_bit(dataset: Dataset, frame: Frame) -> bool:
-    """Unsigned 12-bit values that could not express air: negative HU were stored modulo 4096 (seen in RSNA 2019)."""
-    unsigned_12_bit = dataset.get("BitsStored") == 12 and dataset.get("PixelRepresentation") == 0
-    return bool(unsigned_12_bit and frame.intercept > -100 and frame.slope == 1.0)
-
-
-def _unwrap_12_bit(stored: np.ndarray) -> np.ndarray:
-    """Values 3096..4095 stand for -1000..-1."""
-    return (stored.astype(np.int32) + 1000) % 4096 - 1000

@@ -1,12 +1,14 @@
 # Copyright 2026 The monai_ich authors. SPDX-License-Identifier: Apache-2.0
-"""Whether a DICOM file's pixel data are as long as its header and its fragments say."""
+"""Whether a DICOM file's pixel data are as long as its header and its fragments say, and its bits where they belong."""
 
 from __future__ import annotations
 
 import struct
 from pathlib import Path
 
+import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.uid import RLELossless
 
 from monai_ich.utils.errors import ImageReadError
 
@@ -28,6 +30,41 @@ def refuse_cut_fragments(dataset: Dataset, path: Path) -> None:
             f"its compressed pixel data are cut short ({offset - len(data)} bytes are missing)",
             "Copy the file again from its source.",
         )
+
+
+def refuse_shifted_bits(dataset: Dataset, path: Path) -> None:
+    """Raises ImageReadError when High Bit (0028,0102) is not Bits Stored (0028,0101) - 1, and values do not say why.
+
+    The standard asks for it. In old files values may stand in the upper bits, and decoders do not shift them. A header
+    that is only wrong shows in uncompressed values: all fit into the lower bits, and the lowest bits are in use. JPEG
+    streams of all kinds have bits of their own, so there High Bit means nothing.
+    """
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if "HighBit" not in dataset or (syntax.is_encapsulated and syntax != RLELossless):
+        return
+    high, stored = int(dataset.HighBit), int(dataset.BitsStored)
+    if high != stored - 1 and not _are_lower_bits(dataset, stored, high + 1 - stored):
+        raise ImageReadError(
+            path,
+            f"HighBit is {high} with BitsStored {stored}; expected {stored - 1}, so its values may be shifted",
+            "Export the original slice again, or correct the header after looking at the values.",
+        )
+
+
+def _are_lower_bits(dataset: Dataset, stored: int, shift: int) -> bool:
+    """Whether uncompressed values fit into the lower bits, and would lose some if they were shifted."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated or "PixelData" not in dataset or dataset.BitsAllocated not in (8, 16, 32):
+        return False
+    is_signed = bool(dataset.get("PixelRepresentation"))
+    kind = f"{'<' if syntax.is_little_endian else '>'}{'i' if is_signed else 'u'}{dataset.BitsAllocated // 8}"
+    size = int(dataset.BitsAllocated) // 8
+    raw = np.frombuffer(dataset.PixelData[: len(dataset.PixelData) // size * size], kind)
+    if not raw.size or not 0 < stored <= dataset.BitsAllocated or not 0 < shift < dataset.BitsAllocated:
+        return False
+    low, high = (-(1 << (stored - 1)), 1 << (stored - 1)) if is_signed else (0, 1 << stored)
+    fits = int(raw.min()) >= low and int(raw.max()) < high
+    return fits and bool((raw & ((1 << shift) - 1)).any())
 
 
 def refuse_other_length(dataset: Dataset, path: Path, count: int) -> None:

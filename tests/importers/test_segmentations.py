@@ -15,6 +15,7 @@ from importer_support import (
     SLICES,
     bleeding_patient,
     edit,
+    files_by_fate,
     read,
     request,
     stored_pixels,
@@ -134,6 +135,111 @@ def test_a_segmentation_of_a_series_that_is_not_there_is_named(tmp_path: Path) -
     (entry,) = result.refused
     assert "belongs to no series that was read" in entry.reason
     assert entry.path.startswith("mask [")
+
+
+def without_series(data: Dataset) -> None:
+    """As the type (1C) of Referenced Series Sequence allows; frames keep the images that they were made from."""
+    del data.ReferencedSeriesSequence
+
+
+def without_any_image(data: Dataset) -> None:
+    del data.ReferencedSeriesSequence
+    for groups in data.PerFrameFunctionalGroupsSequence:
+        groups.pop("DerivationImageSequence", None)
+    data.pop("SourceImageSequence", None)
+
+
+@pytest.mark.parametrize("hospital", [1, 2, 4])
+@pytest.mark.parametrize("change", [without_series, without_any_image])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("folder", ["export", "masks"])
+def test_a_file_that_names_no_series_is_placed_by_its_frames(
+    tmp_path: Path, folder: str, kind: str, change: Any, hospital: int
+) -> None:
+    paths, masks = write_series(tmp_path, hospital)
+    write_seg(tmp_path / folder / "s.dcm", paths, {"haematoma": masks}, kind)
+    edit(tmp_path / folder / "s.dcm", change)
+    result = imported(tmp_path, masks=tmp_path / folder)
+    assert_masks(result, paths, masks)
+    assert "does not say which slices were looked at" in (result.reports / "series.csv").read_text()
+    assert files_by_fate(result) == {"used": SLICES + 1, "refused": 0, "passed over": 0}
+
+
+def second_series(folder: Path, move_mm: float = 0.0) -> list[Path]:
+    """Another series of the same study and frame of reference, moved along the patient's left."""
+    uid = generate_uid()
+    paths = []
+    for number, path in enumerate(sorted((folder / "export").glob("*.dcm"))):
+        data = pydicom.dcmread(path)
+        data.SeriesInstanceUID = uid
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        data.ImagePositionPatient = [float(data.ImagePositionPatient[0]) + move_mm, *data.ImagePositionPatient[1:]]
+        paths.append(folder / "export" / "second" / f"{number}.dcm")
+        paths[-1].parent.mkdir(exist_ok=True)
+        data.save_as(paths[-1])
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("change", "move_mm", "annotated"),
+    [
+        (without_any_image, 0.0, 2 * SLICES),  # both have its pixels
+        (without_any_image, 3.3, SLICES),
+        (without_series, 0.0, SLICES),  # its images tell
+    ],
+)
+def test_of_several_series_in_one_frame_of_reference_those_that_fit_take_it(
+    tmp_path: Path, change: Any, move_mm: float, annotated: int
+) -> None:
+    paths, masks = write_series(tmp_path)
+    second_series(tmp_path, move_mm)
+    write_seg(tmp_path / "masks" / "s.dcm", paths, {"haematoma": masks})
+    edit(tmp_path / "masks" / "s.dcm", change)
+    result = imported(tmp_path, masks=tmp_path / "masks")
+    assert (result.slices, result.annotated, result.refused) == (2 * SLICES, annotated, ())
+
+
+def in_another_frame(data: Dataset) -> None:
+    without_series(data)
+    data.FrameOfReferenceUID = generate_uid()
+
+
+def in_no_frame(data: Dataset) -> None:
+    without_series(data)
+    del data.FrameOfReferenceUID
+
+
+def off_all_slices(data: Dataset) -> None:
+    off_the_slices(data)
+    without_any_image(data)
+
+
+def of_other_images(data: Dataset) -> None:
+    without_series(data)
+    for groups in data.PerFrameFunctionalGroupsSequence:
+        groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID = generate_uid()
+    data.pop("SourceImageSequence", None)
+
+
+@pytest.mark.parametrize("where", ["export", "masks"])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (in_another_frame, "belongs to no series that was read"),
+        (in_no_frame, "names neither the series that it was drawn on"),
+        (off_all_slices, "lies on the pixels of no slice"),
+        (of_other_images, "names source images that are none of the series"),
+    ],
+)
+def test_one_that_fits_no_series_is_named_once(tmp_path: Path, where: str, change: Any, reason: str) -> None:
+    paths, masks = write_series(tmp_path)
+    second_series(tmp_path, 3.3)
+    write_seg(tmp_path / where / "s.dcm", paths, {"haematoma": masks})
+    edit(tmp_path / where / "s.dcm", change)
+    result = imported(tmp_path, masks=tmp_path / where)
+    assert (result.annotated, len(result.refused)) == (0, 1)
+    assert reason in result.refused[0].reason
+    assert files_by_fate(result) == {"used": 2 * SLICES, "refused": 1, "passed over": 0}
 
 
 def off_the_slices(data: Dataset) -> None:

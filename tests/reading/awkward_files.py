@@ -110,6 +110,16 @@ def with_pixels(stored: np.ndarray, bits: int, **changes: object) -> Callable[[P
     return shipped("CT_small.dcm", change)
 
 
+def upper_bits(folder: Path) -> Path:
+    """CT_small with its 12 bits in the upper bits, as old scanners stored them."""
+
+    def change(data: Dataset) -> None:
+        data.PixelData = (data.pixel_array << 4).astype("<i2").tobytes()
+        data.BitsStored, data.HighBit = 12, 15
+
+    return shipped("CT_small.dcm", change)(folder)
+
+
 def one_frame(data: Dataset) -> None:
     """As CT, the first of several frames, uncompressed."""
     as_ct(data)
@@ -155,6 +165,8 @@ def twice(folder: Path) -> Path:
 ENHANCED_RESCALE = ((1, -1024), (2, -1000))
 _MR = values("MR_small.dcm")  # the compressed files hold this very picture
 _WRAPPED = np.array([[3096, 4095], [0, 3095]], np.uint16)
+_METAL = np.pad(np.array([[3096, 4095], [40, 1100]], np.uint16), 4)
+_DENSE = np.array([[20, 4000], [40, 30]], np.uint16)
 _PADDED = np.array([[-2000, -1000], [0, 40]], np.int16)
 
 CASES = (
@@ -185,6 +197,13 @@ CASES = (
     Case("signed 16 bit, intercept -1024", "CT_small", shipped("CT_small.dcm"), values("CT_small.dcm")),
     Case("unsigned 12 bit, negative HU wrapped", "CT_small, changed",
          with_pixels(_WRAPPED, 12, RescaleIntercept=0), lambda: np.array([[[-1000, -1], [0, 3095]]], np.float32)),
+    Case("unsigned 12 bit, metal, and 0 where air was cut off", "CT_small, changed",
+         with_pixels(_METAL, 12, RescaleIntercept=0), lambda: _METAL[None].astype(np.float32)),
+    Case("unsigned 12 bit, metal or wrapped", "CT_small, changed", with_pixels(_DENSE, 12, RescaleIntercept=0),
+         "they are metal, or negative HU that were stored modulo 4096"),
+    Case("values in the upper bits", "CT_small, changed", upper_bits, "HighBit is 15 with BitsStored 12; expected 11"),
+    Case("High Bit wrong, values in the lower bits", "CT_small, changed", small(BitsStored=13, HighBit=15),
+         values("CT_small.dcm")),
     Case("padding below air", "CT_small, changed",
          with_pixels(_PADDED, 16, RescaleIntercept=0, PixelPaddingValue=-2000),
          lambda: _PADDED[None].astype(np.float32)),

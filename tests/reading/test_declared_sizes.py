@@ -14,11 +14,12 @@ import pydicom
 import pytest
 from awkward_files import SHIPPED, as_ct, source
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
 import monai_ich.reading.dicom_frames as module
 from monai_ich.reading import read_slices
 from monai_ich.reading.codestream import refuse_other_size
+from monai_ich.reading.rle_lengths import refuse_rle_inflation
 from monai_ich.utils.errors import ImageReadError
 
 DAMAGED = "JPEG2000-embedded-sequence-delimiter.dcm"
@@ -179,3 +180,68 @@ def test_a_deflated_slice_that_packs_well_is_read(tmp_path: Path) -> None:
     path = _deflated(tmp_path / "air.dcm", 32 << 20)
     assert path.stat().st_size * 300 < 32 << 20
     np.testing.assert_array_equal(read_slices(path).pixels, read_slices(source("CT_small.dcm")).pixels)
+
+
+def _rle(path: Path, segments: list[bytes], starts: list[int] | None = None) -> Path:
+    """CT_small as RLE with segments of one's own."""
+    data = pydicom.dcmread(source("CT_small.dcm"))
+    places = np.cumsum([64, *map(len, segments)])[:-1].tolist() if starts is None else starts
+    header = struct.pack("<16L", len(segments), *places, *[0] * (15 - len(places)))
+    data.file_meta.TransferSyntaxUID = RLELossless
+    data.PixelData = encapsulate([header + b"".join(segments)])
+    data.save_as(path)
+    return path
+
+
+def _runs(length: int) -> bytes:
+    """Zeros in packets of 128 and a rest."""
+    return b"\x81\x00" * (length // 128) + (bytes([257 - length % 128, 0]) if length % 128 > 1 else b"")
+
+
+PIXELS = 128 * 128
+
+
+@pytest.mark.parametrize(
+    ("segments", "starts", "told"),
+    [
+        ([_runs(PIXELS), _runs(64 << 20)], None, f"unpacks to more than {PIXELS + 256} bytes; expected {PIXELS}"),
+        ([_runs(PIXELS), _runs(PIXELS - 128)], None, f"unpacks to {PIXELS - 128} bytes"),
+        ([_runs(PIXELS)], None, "has 1 segments; expected 2"),
+        ([_runs(PIXELS)] * 3, None, "has 3 segments; expected 2"),
+        ([_runs(PIXELS)] * 2, [64, 1 << 30], "no table of segments"),
+        ([_runs(PIXELS)] * 2, [300, 64], "no table of segments"),
+        ([_runs(PIXELS)] * 2, [0, 64], "no table of segments"),
+    ],
+)
+def test_an_rle_frame_of_another_length_is_refused_before_it_is_unpacked(
+    tmp_path: Path, segments: list[bytes], starts: list[int] | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("it was decoded")
+
+    path = _rle(tmp_path / "lies.dcm", segments, starts)
+    monkeypatch.setattr(module, "pixel_array", never)
+    with pytest.raises(ImageReadError) as caught:
+        read_slices(path)
+    assert told in str(caught.value)
+
+
+def test_rle_frames_of_every_encoder_and_padding_are_read(tmp_path: Path) -> None:
+    """A packet of padding more; literal packets of one byte, as simple encoders write; and packets that say nothing."""
+    simple = b"\x80" + b"\x00\x00" * PIXELS
+    stack = read_slices(_rle(tmp_path / "a.dcm", [simple, _runs(PIXELS + 128)]))
+    np.testing.assert_array_equal(stack.pixels, np.full((1, 128, 128), -1024))
+    data = pydicom.dcmread(source("CT_small.dcm"))
+    data.compress(RLELossless)
+    data.save_as(tmp_path / "b.dcm")
+    np.testing.assert_array_equal(read_slices(tmp_path / "b.dcm").pixels, read_slices(source("CT_small.dcm")).pixels)
+
+
+def test_shipped_rle_files_have_the_lengths_that_they_say() -> None:
+    found = 0
+    for path in sorted(SHIPPED.glob("*RLE*.dcm")) + sorted(SHIPPED.glob("*rle*.dcm")):
+        data = pydicom.dcmread(path)
+        if data.file_meta.TransferSyntaxUID == RLELossless:
+            refuse_rle_inflation(data, path, int(data.get("NumberOfFrames") or 1))
+            found += 1
+    assert found >= 5
