@@ -96,7 +96,7 @@ def import_dicom(
     from monai_ich.importers import Card, DicomRequest, ScanOptions, TableOptions, default_key_file, preview_labels
     from monai_ich.importers import import_dicom as run_import
     from monai_ich.importers.import_command import image_values, parse_columns, report_import, report_preview
-    from monai_ich.importers.label_cells import parse_values
+    from monai_ich.labels.label_cells import parse_values
     from monai_ich.utils.lists import comma_list
 
     request = DicomRequest(

@@ -14,7 +14,7 @@ from monai_ich.data import write_manifest
 from monai_ich.data.manifest_checks import IDENTITY_COLUMNS
 from monai_ich.importers.balance_sheet import BALANCE_FILE, Balance
 from monai_ich.importers.item_records import Refusal, printable
-from monai_ich.importers.label_matching import LEVEL_WORDS, LabelRows, Labels, apply_labels, label_rows, unused_rows
+from monai_ich.labels.label_matching import LEVEL_WORDS, LabelRows, Labels, apply_labels, label_rows, unused_rows
 from monai_ich.utils.errors import ManifestError
 from monai_ich.utils.files import replace_file
 from monai_ich.utils.keys import BRAIN_WINDOW_HU, IMAGE_VALUES, MARKERS, MASK_LABELS, labels_among

@@ -24,9 +24,6 @@ from monai_ich.importers.assembly import (
 )
 from monai_ich.importers.balance_sheet import PASSED_OVER, REFUSED, USED, Balance
 from monai_ich.importers.item_records import Records, Refusal, do_items
-from monai_ich.importers.label_grids import TableOptions
-from monai_ich.importers.label_matching import POSITIVES, Labels, match_labels, refuse_unmatched
-from monai_ich.importers.label_tables import read_labels
 from monai_ich.importers.mask_files import MaskFinder
 from monai_ich.importers.pseudonyms import Pseudonyms, load_key, refuse_other_pseudonyms
 from monai_ich.importers.redaction import Redactor
@@ -35,6 +32,9 @@ from monai_ich.importers.series_attributes import SERIES_ATTRIBUTES
 from monai_ich.importers.series_item import SeriesItem, SeriesOptions
 from monai_ich.importers.series_reading import RESAMPLED, died_with_series, read_series_item
 from monai_ich.importers.tree_items import claim_files, refuse_masks_of_no_series, series_items
+from monai_ich.labels.label_grids import TableOptions
+from monai_ich.labels.label_matching import POSITIVES, Labels, match_labels, refuse_unmatched
+from monai_ich.labels.label_tables import read_labels
 from monai_ich.utils.errors import ConfigurationError, FaultList
 from monai_ich.utils.keys import IMAGE_VALUES
 

@@ -16,13 +16,13 @@ from pydicom.dataset import Dataset
 from monai_ich.importers.assembly import Card, ImportResult
 from monai_ich.importers.dicom import DicomRequest, Tree, import_tree
 from monai_ich.importers.item_records import Refusal
-from monai_ich.importers.label_matching import Labels
 from monai_ich.importers.pseudonyms import Pseudonyms, PublishedNames
 from monai_ich.importers.public_tables import REMEDY, read_public_table, whole_numbers
 from monai_ich.importers.redaction import Redactor
 from monai_ich.importers.scanning import Names, ScanOptions, names_in_header
 from monai_ich.importers.series_item import SeriesOptions
 from monai_ich.importers.volume_items import PublicRequest
+from monai_ich.labels.label_matching import Labels
 from monai_ich.utils.errors import ConfigurationError
 from monai_ich.utils.keys import ANY_HAEMORRHAGE, HAEMORRHAGE_TYPES
 

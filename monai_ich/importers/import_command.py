@@ -15,13 +15,13 @@ from monai_ich.data.manifest_card import add_place_faults
 from monai_ich.importers.assembly import REFUSED_FILE, ImportResult
 from monai_ich.importers.balance_sheet import balance_lines
 from monai_ich.importers.dicom_sets import import_cq500, import_rsna
-from monai_ich.importers.label_matching import LEVEL_WORDS
 from monai_ich.importers.label_preview import LabelPreview
 from monai_ich.importers.physionet import import_physionet
 from monai_ich.importers.pseudonyms import Pseudonyms, load_key
 from monai_ich.importers.redaction import locate
 from monai_ich.importers.segmentation_sets import import_bhsd, import_instance
 from monai_ich.importers.volume_items import PublicRequest
+from monai_ich.labels.label_matching import LEVEL_WORDS
 from monai_ich.reading.hounsfield import ANY_VALUES
 from monai_ich.utils.console import console
 from monai_ich.utils.errors import ConfigurationError, FaultList

@@ -12,10 +12,10 @@ from pathlib import Path
 from monai_ich.importers.assembly import label_counts
 from monai_ich.importers.balance_sheet import Balance
 from monai_ich.importers.dicom import DicomRequest, check_request, labels_of_tree, request_scan, scan_tree
-from monai_ich.importers.label_matching import LabelRows, Labels, label_rows, unused_rows
-from monai_ich.importers.label_tables import read_labels
 from monai_ich.importers.pseudonyms import Pseudonyms
 from monai_ich.importers.redaction import Redactor
+from monai_ich.labels.label_matching import LabelRows, Labels, label_rows, unused_rows
+from monai_ich.labels.label_tables import read_labels
 from monai_ich.utils.errors import ConfigurationError
 
 

@@ -16,10 +16,10 @@ from pydicom.dataset import Dataset
 
 from monai_ich.importers.file_kinds import kind_of_dicom, kind_of_file
 from monai_ich.importers.item_records import DIED, Refusal, refuse_odd_name, state_of
-from monai_ich.importers.label_cells import shape_of
 from monai_ich.importers.mask_contours import CONTOUR_STORAGE, series_of_contours
 from monai_ich.importers.mask_segmentations import SEGMENTATION_STORAGE
 from monai_ich.importers.redaction import Identity, Redactor, identity_of
+from monai_ich.labels.label_cells import shape_of
 from monai_ich.reading.acquisition_notes import Acquisition, refuse_lossy
 from monai_ich.reading.dicom_frames import damage_refused, open_dicom, refuse_unless_ct
 from monai_ich.reading.file_tree import walk_files

@@ -14,7 +14,7 @@ import pytest
 from importer_support import SLICES, bleeding_patient, read, request, write_nifti_mask, write_study
 
 from monai_ich.importers import Pseudonyms, import_dicom, read_labels
-from monai_ich.importers.label_matching import Labels, apply_labels
+from monai_ich.labels.label_matching import Labels, apply_labels
 from monai_ich.utils.errors import ManifestError
 
 NAMES = Pseudonyms(bytes(32))

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from monai_ich.__main__ import cli
 from monai_ich.importers import Pseudonyms, TableOptions, import_dicom, read_labels
-from monai_ich.importers.label_cells import parse_values, shape_of
-from monai_ich.importers.label_matching import label_rows, match_labels
+from monai_ich.labels.label_cells import parse_values, shape_of
+from monai_ich.labels.label_matching import label_rows, match_labels
 from monai_ich.utils.errors import ConfigurationError, ManifestError
 
 NAMES = Pseudonyms(bytes(32))

@@ -17,11 +17,11 @@ from pathlib import Path
 import pandas as pd
 from openpyxl.utils.exceptions import InvalidFileException
 
-from monai_ich.importers.delimited_text import DELIMITERS, text_rows
-from monai_ich.importers.label_cells import level_of_column, plain_cell
-from monai_ich.importers.label_matching import LEVEL_WORDS
-from monai_ich.importers.spreadsheet_cells import WorkbookSheet, open_sheet
-from monai_ich.importers.table_encodings import decode_table
+from monai_ich.labels.delimited_text import DELIMITERS, text_rows
+from monai_ich.labels.label_cells import level_of_column, plain_cell
+from monai_ich.labels.label_matching import LEVEL_WORDS
+from monai_ich.labels.spreadsheet_cells import WorkbookSheet, open_sheet
+from monai_ich.labels.table_encodings import decode_table
 from monai_ich.utils.errors import FaultList, ManifestError
 
 WORKBOOKS = (".xlsx", ".xlsm")

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 
 from monai_ich.data.manifest_checks import INVISIBLE
-from monai_ich.importers.label_cells import (
+from monai_ich.labels.label_cells import (
     Level,
     canonical_name,
     label_numbers,
@@ -22,7 +23,7 @@ from monai_ich.importers.label_cells import (
     spoilt_names,
     zero_padded,
 )
-from monai_ich.importers.label_grids import (
+from monai_ich.labels.label_grids import (
     ID_LEVELS,
     LabelGrid,
     TableOptions,
@@ -30,9 +31,8 @@ from monai_ich.importers.label_grids import (
     is_header,
     read_grid,
 )
-from monai_ich.importers.label_matching import LEVEL_WORDS, Labels, LabelTable
-from monai_ich.importers.pseudonyms import Pseudonyms
-from monai_ich.importers.spreadsheet_cells import workbook_faults
+from monai_ich.labels.label_matching import LEVEL_WORDS, Labels, LabelTable
+from monai_ich.labels.spreadsheet_cells import workbook_faults
 from monai_ich.utils.errors import FaultList, ManifestError, did_you_mean
 from monai_ich.utils.keys import LABEL_NAMES, is_label, labels_among
 
@@ -40,9 +40,16 @@ _HEADER_SEARCH = 20
 _LEVELS: dict[str, Level] = {word: level for level, word in LEVEL_WORDS.items()}
 
 
+class Tokens(Protocol):
+    """What names are replaced by."""
+
+    def token(self, kind: str, value: str) -> str:
+        """The token of a name of a patient, study, series or instance."""
+
+
 def read_labels(
     path: Path,
-    pseudonyms: Pseudonyms,
+    pseudonyms: Tokens,
     columns: Mapping[str, str] | None = None,
     options: TableOptions | None = None,
 ) -> Labels:
@@ -102,7 +109,7 @@ def read_labels(
 
 def _by_token(
     path: Path,
-    pseudonyms: Pseudonyms,
+    pseudonyms: Tokens,
     level: Level,
     keys: pd.Series,
     values: pd.DataFrame,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from monai_ich.importers.label_cells import Level
+from monai_ich.labels.label_cells import Level
 from monai_ich.utils.errors import ManifestError
 
 POSITIVES = ("blood", "all")
