@@ -382,10 +382,10 @@ def test_from_a_table_in_japanese_to_the_next_command(tmp_path: Path) -> None:
     split = command.removeprefix("next: python -m monai_ich ").split()
     assert split == ["split", str(manifest), "--protocol", "patient", "--marker", "hypodensity", "--output",
                      str(manifest.with_name("m_split.csv"))]  # fmt: skip
-    # the command is complete; two patients are too few to be split
     outcome = CliRunner().invoke(cli, split)
-    assert outcome.exit_code in (0, 1)
-    assert not isinstance(outcome.exception, SystemExit)
+    assert outcome.exit_code == 1
+    assert isinstance(outcome.exception, ManifestError)  # the command is complete, and two patients are too few
+    assert "patients" in str(outcome.exception)
 
 
 def test_a_table_that_fits_no_image_is_refused_before_images_are_read(tmp_path: Path) -> None:
