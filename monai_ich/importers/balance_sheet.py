@@ -23,10 +23,12 @@ class Balance:
     """Counts what became of every file and of every row of labels.
 
     A file is met when its folder is listed. Then it is claimed by whoever uses it, refuses it or passes it over.
-    Of several claims the first of `FATES` counts: a mask that one series takes and another refuses was used.
+    Of several claims the first of `FATES` counts: a mask that one series takes and another refuses was used. A file is
+    known by its folder, whatever links lead there.
     """
 
     def __init__(self) -> None:
+        self._folders: dict[Path, Path] = {}  # as it was reached -> as it is without links
         self._met: set[Path] = set()
         self._claims: dict[Path, tuple[str, str]] = {}
         self._rows: Counter[tuple[str, str]] = Counter()
@@ -34,18 +36,18 @@ class Balance:
 
     def meet(self, paths: Iterable[Path]) -> None:
         """Files that a folder holds."""
-        self._met.update(paths)
+        self._met.update(map(self._place, paths))
 
     def claim(self, fate: str, kind: str, paths: Iterable[Path]) -> None:
         """What became of files, and what they are, in the plural."""
-        for path in paths:
+        for path in map(self._place, paths):
             before = self._claims.get(path)
             if before is None or FATES.index(fate) < FATES.index(before[0]):
                 self._claims[path] = (fate, kind)
 
     def claim_rest(self, fate: str, kind: str, paths: Iterable[Path]) -> None:
         """As `claim`, for files that nobody has claimed yet."""
-        self.claim(fate, kind, (path for path in paths if path not in self._claims))
+        self.claim(fate, kind, [path for path in paths if self._place(path) not in self._claims])
 
     def meet_folder(self, root: Path, skip: Sequence[Path] = ()) -> None:
         """Meets all files of a tree; those that nobody claims are passed over by what their names say."""
@@ -69,11 +71,17 @@ class Balance:
 
     def has_met(self, path: Path) -> bool:
         """Whether the file is in a folder that was listed."""
-        return path in self._met
+        return self._place(path) in self._met
 
     def fate(self, path: Path) -> str:
         """What became of a file so far; empty when nothing."""
-        return self._claims.get(path, ("", ""))[0]
+        return self._claims.get(self._place(path), ("", ""))[0]
+
+    def _place(self, path: Path) -> Path:
+        folder = self._folders.get(path.parent)
+        if folder is None:
+            folder = self._folders[path.parent] = path.parent.resolve()
+        return folder / path.name
 
     def table(self) -> pd.DataFrame:
         """Columns what, fate, kind, count: a row for each kind, and for each `what` the total.

@@ -10,12 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from monai_ich.data.manifest_card import add_place_faults
 from monai_ich.importers.assembly import (
     PROGRESS_FOLDER,
-    SERIES_FILE,
     Card,
     ImportedSlices,
     ImportResult,
@@ -30,7 +27,8 @@ from monai_ich.importers.redaction import Redactor
 from monai_ich.importers.scanning import Chunk, ScanOptions, add_shape, chunks, scan_chunk, scan_one_by_one
 from monai_ich.importers.series_attributes import SERIES_ATTRIBUTES
 from monai_ich.importers.series_item import SeriesItem, SeriesOptions
-from monai_ich.importers.series_reading import RESAMPLED, died_with_series, read_series_item
+from monai_ich.importers.series_reading import died_with_series, read_series_item
+from monai_ich.importers.series_rows import clash_of, with_resampled, without_unknown
 from monai_ich.importers.tree_items import claim_files, refuse_masks_of_no_series, series_items
 from monai_ich.labels.label_grids import TableOptions
 from monai_ich.labels.label_matching import POSITIVES, Labels, match_labels, refuse_unmatched
@@ -327,7 +325,7 @@ def import_series(found: Found, request: DicomRequest, labels: Labels | None, im
     files: list[Path] = []
     for item, result in do_items(read_series_item, items, records, "reading series", request.workers, died_with_series):
         refused.extend(Refusal(**entry) for entry in result["refused"])
-        clash = _clash(item, result["rows"], shapes)
+        clash = clash_of(item, result["rows"], shapes)
         claim_files(balance, item, result, is_imported=clash is None)
         if clash is not None:
             refused.append(clash)
@@ -344,9 +342,9 @@ def import_series(found: Found, request: DicomRequest, labels: Labels | None, im
             about = {"series": item.series, "study_id": item.study, **result["header"], "annotated": annotated}
             series.append({**about, "notes": "; ".join(result["notes"])})
     refused += refuse_masks_of_no_series(found.masks, items, unfit, found.redactors, balance)
-    card, notes = _with_resampled(request.card, [], series)
+    card, notes = with_resampled(request.card, [], series)
     before = table.frame()
-    frame = fill_hospital(_without_unknown(before), labels, refused, pseudonyms.token)
+    frame = fill_hospital(without_unknown(before), labels, refused, pseudonyms.token)
     balance.claim(USED, "CT images", (files[place] for place in frame["file"].unique()))
     balance.claim_rest(REFUSED, "CT images without a hospital", (files[place] for place in before["file"].unique()))
     return finish(
@@ -360,33 +358,3 @@ def import_series(found: Found, request: DicomRequest, labels: Labels | None, im
         importer=importer,
         balance=balance,
     )  # fmt: skip
-
-
-def _without_unknown(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table without the attributes that no series states."""
-    return frame.drop(columns=[name for name in SERIES_ATTRIBUTES if (frame[name].fillna("") == "").all()])
-
-
-def _with_resampled(card: Card, notes: Sequence[str], series: Sequence[dict[str, Any]]) -> tuple[Card, Sequence[str]]:
-    """Says in the card's description, which later splits keep, and in a note, how many masks were resampled."""
-    resampled = [one["annotated"] for one in series if one["mask_grid"] == RESAMPLED]
-    if not resampled:
-        return card, notes
-    what = f"The masks of {len(resampled)} series ({sum(resampled)} slices) were drawn on another grid and resampled"
-    note = f"{what}: look at some of them. {SERIES_FILE} names them, in column mask_grid."
-    return replace(card, description=f"{card.description} {what} onto the slices.".strip()), [*notes, note]
-
-
-def _clash(
-    item: SeriesItem, rows: Sequence[dict[str, Any]], shapes: dict[tuple[str, str], tuple[int, ...]]
-) -> Refusal | None:
-    """Slices of one study in one folder are read together, so they must have one size."""
-    for row in rows:
-        if row["image_slice"] is None:
-            place = (item.study, row["image"].rpartition("/")[0])
-            shape = tuple(row["shape"])
-            if shapes.setdefault(place, shape) != shape:
-                reason = f"its slices have another size {shape} than another series of the study in the same folder"
-                remedy = "Separate the series, or give files names of their own with --files link."
-                return Refusal(f"series {item.series}", len(rows), reason, remedy)
-    return None

@@ -17,7 +17,7 @@ import pandas as pd
 from folders_mutations import ODD_NAMES
 from hospital_trees import MASKS, TABLES, hospital, hospital_request
 from images_mutations import mutate_bytes
-from importer_support import PLANTED, read, stored_pixels
+from importer_support import PLANTED, count_files, files_by_fate, read, stored_pixels
 from manifest_mutations import NASTY_CELLS
 from openpyxl.utils.exceptions import IllegalCharacterError
 from public_sets import bhsd, cq500, instance, jpeg, physionet, rsna
@@ -188,6 +188,12 @@ def _typed(cell: str) -> object:
         return cell
 
 
+def roots_of(folder: Path) -> list[Path]:
+    """The folders that an import of a tree is told: of a hospital, images and masks; of a public set, the whole."""
+    hospital_s = [folder / "set" / "export", folder / "set" / "masks"]
+    return hospital_s if all(root.is_dir() for root in hospital_s) else [folder / "set"]
+
+
 def judge(run: Import, folder: Path) -> str:
     """Imports a tree; what is imported must be a manifest that can be read, of slices that can be trained on.
 
@@ -200,6 +206,7 @@ def judge(run: Import, folder: Path) -> str:
     except MonaiIchError as error:
         _check_text(str(error))
         return "refused"
+    assert sum(files_by_fate(result).values()) == count_files(*roots_of(folder), skip=folder / "out")
     manifest = read(result.manifest)
     assert len(manifest.frame) == result.slices > 0
     for row in manifest.frame[manifest.frame["mask"] != ""].itertuples():

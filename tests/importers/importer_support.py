@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -169,6 +170,23 @@ def files_by_kind(result: ImportResult, fate: str) -> dict[str, int]:
     """Kind -> how many files of one fate."""
     table = result.balance[(result.balance["what"] == "files") & (result.balance["fate"] == fate)]
     return dict(zip(table["kind"], map(int, table["count"]), strict=True))
+
+
+def count_files(*roots: Path, skip: Path) -> int:
+    """An independent count: every folder once, whatever links lead to it; a link to nothing counts as a file."""
+    seen, total, waiting = {os.path.realpath(skip)}, 0, [str(root) for root in roots]
+    while waiting:
+        folder = waiting.pop()
+        if os.path.realpath(folder) in seen:
+            continue
+        seen.add(os.path.realpath(folder))
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            if os.path.isdir(path):
+                waiting.append(path)
+            else:
+                total += 1
+    return total
 
 
 def read(path: Path) -> Manifest:
