@@ -76,8 +76,9 @@ class Acquisition:
 
 def _ratio(dataset: Dataset, path: Path) -> float:
     """The ratio as stated; without it, of a file that is compressed now, how much smaller it is than its pixels."""
-    stated = lossy_ratio(dataset)
-    if not math.isnan(stated) or not dataset.file_meta.TransferSyntaxUID.is_compressed:
+    stated, syntax = lossy_ratio(dataset), dataset.file_meta.TransferSyntaxUID
+    # an unknown syntax has no such property; whoever decodes the file refuses it by its name
+    if not math.isnan(stated) or not syntax.is_transfer_syntax or not syntax.is_compressed:
         return stated
     bits = int(dataset.get("BitsAllocated") or 0) * int(dataset.get("SamplesPerPixel") or 1)
     pixels = int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0) * int(dataset.get("NumberOfFrames") or 1)
