@@ -145,7 +145,8 @@ def import_tree(
     Args:
         request: what to import.
         redactor: of the tree.
-        scan, options: how files and series are taken.
+        scan: how files are read.
+        options: how series are taken.
         labels: the labels, if there are any.
         whole: the folder that the user named; every file in it has its place in the balance sheet.
         tables: files that labels were read from.

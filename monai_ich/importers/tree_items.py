@@ -28,7 +28,8 @@ def series_items(
 
     Args:
         series: token of a series -> entries of its files, see `scan_chunk`, with their `path`.
-        redactor, options: see `SeriesItem`.
+        redactor: see `SeriesItem`.
+        options: see `SeriesItem`.
         masks: finds the mask files.
     """
     items, refused = [], []

@@ -228,8 +228,11 @@ def import_volumes(
     Args:
         request: what to import.
         items: the volumes.
-        card, hospital, labels: what the manifest says of the set.
-        notes, refused: what is known already.
+        card: what the manifest's card says of the set.
+        hospital: the hospital of every slice.
+        labels: the label columns.
+        notes: what is to be said already.
+        refused: what is refused already.
         convert: makes volumes of what is published otherwise.
         tables: files that the items' labels were read from.
         rows: patient -> how many rows of those tables are about the patient.

@@ -52,7 +52,9 @@ class StudySlices(Dataset):
         Args:
             source: a DICOM file, a folder of one series, or a volume such as NIfTI.
             preprocessing: the one of training.
-            series_uid, series_description, acquisition: which series of a folder, see `SeriesChoice`.
+            series_uid: which series of a folder, see `SeriesChoice`.
+            series_description: the same by a part of its description.
+            acquisition: which scan of a series.
             file_names: names of files may be written into results. They are often names of patients.
             offset_hu: added to the values to make HU of them.
             any_values: take values that do not look like HU.

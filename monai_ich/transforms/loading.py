@@ -127,11 +127,11 @@ def _refuse_no_hu(images: Sequence[SliceStack], names: Sequence[str] | None, rul
             places.setdefault(path if is_volume(path) else path.parent, []).append(position)
     faults = []
     for place, positions in places.items():
-        check = ValueCheck()
+        check, paths = ValueCheck(), {images[position].paths[0] for position in positions}
         for position in positions:
             check.add(images[position].pixels, images[position].paths)
         try:
-            check.refuse(place)
+            check.refuse(place if len(paths) > 1 else paths.pop())
         except ImageReadError as error:
             faults.append(f"{_name(names, *positions)}{error}")
     _raise_faults(faults)

@@ -35,6 +35,7 @@ from monai_ich.importers import (
 from monai_ich.importers.public_tables import CSV_ERRORS
 from monai_ich.transforms import LoadSlicesd
 from monai_ich.utils.errors import MonaiIchError
+from monai_ich.utils.keys import IMAGE_VALUES, MASK_LABELS
 
 Import = Callable[[Path], ImportResult]
 PUBLIC_SETS = {
@@ -212,7 +213,8 @@ def judge(run: Import, folder: Path) -> str:
     for row in manifest.frame[manifest.frame["mask"] != ""].itertuples():
         index = None if pd.isna(row.image_slice) else int(row.image_slice)
         places = {"image": [(manifest.dataset_dir / row.image, index)]}
-        LoadSlicesd()(places | {"mask": [(manifest.dataset_dir / row.mask, int(row.mask_slice))]})
+        rules = {name: [getattr(row, name, "")] for name in (IMAGE_VALUES, MASK_LABELS)}
+        LoadSlicesd()(places | rules | {"mask": [(manifest.dataset_dir / row.mask, int(row.mask_slice))]})
     assert len(stored_pixels(manifest)) == result.slices
     for path in (result.manifest, result.reports / "refused.csv", result.reports / "series.csv"):
         _check_text(path.read_text(encoding="utf-8"))
