@@ -72,7 +72,7 @@ def gradcam(
     head: Annotated[str, typer.Option(help="cls: the marker's logit; seg: the haematoma's, over the slice.")] = "cls",
     marker: Annotated[str, typer.Option(help="The marker.", show_default="the run's first")] = "",
     layer: Annotated[str, typer.Option(help="A module of the network.", show_default="see docs/gradcam.md")] = "",
-    method: Annotated[str, typer.Option(help="hirescam, gradcam or gradcam++.")] = "hirescam",
+    method: Annotated[str, typer.Option(help="gradcam, hirescam or gradcam++.")] = "gradcam",
     against: Annotated[bool, typer.Option("--against", help="What speaks against the marker.")] = False,
     attribute: Annotated[str, typer.Option(help="Also maps of pairs against their cause: head_holder=yes.")] = "",
     series_uid: Annotated[str, SERIES_UID] = "",

@@ -27,14 +27,15 @@ class GradCAMChoice:
         head: `cls`: the marker's log-odds; `seg`: the haematoma's, averaged over the slice.
         marker: of the classifier; empty for its first.
         layer: a module's name, as in the network's `named_modules`; empty for `default_layer`.
-        method: `hirescam`, which never came out empty on the phantom, `gradcam` as published, or `gradcam++`.
+        method: `gradcam` as published, which named known causes best (docs/decisions/0017); `hirescam`, which was never
+            empty on the phantom; or `gradcam++`.
         against: what speaks against the marker (or the haematoma) instead of for it.
     """
 
     head: str = Task.CLS.value
     marker: str = ""
     layer: str = ""
-    method: str = "hirescam"
+    method: str = "gradcam"
     against: bool = False
 
 

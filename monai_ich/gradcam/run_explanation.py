@@ -244,4 +244,11 @@ def _report(summary: pd.DataFrame, explainer: GradCAMExplainer, written: Sequenc
         counts = [str(row[name]) for name in ("slices", "empty_maps", "measured")]
         table.add_row(row["test_set"], row["kind"], *counts, *means)
     console.print(table)
+    empty = int(summary["empty_maps"].sum())
+    if empty and explainer.choice.method != "hirescam":
+        console.print(
+            f"{empty} of {int(summary['slices'].sum())} maps are empty: by the gradient's mean, no place speaks for it. "
+            "Look at these slices with --method hirescam",
+            soft_wrap=True,
+        )
     console.print(f"written to {written[0].parent}: {', '.join(path.name for path in written)}", soft_wrap=True)

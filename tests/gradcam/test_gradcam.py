@@ -105,6 +105,10 @@ def test_a_joint_system_s_maps_are_the_head_s_two_halves() -> None:
     torch.testing.assert_close(total, (network(image)["cls"] - linear.bias)[:, 1].detach())
 
 
+def test_the_default_method_is_the_paper_s() -> None:
+    assert GradCAMChoice().method == "gradcam"
+
+
 def test_the_default_layer_is_late_but_not_the_last_of_swin_and_the_last_of_cnns() -> None:
     names = {
         overlay.stem: default_layer(row_network(overlay)[0])
