@@ -247,8 +247,7 @@ def _report(summary: pd.DataFrame, explainer: GradCAMExplainer, written: Sequenc
     empty = int(summary["empty_maps"].sum())
     if empty and explainer.choice.method != "hirescam":
         console.print(
-            f"{empty} of {int(summary['slices'].sum())} maps are empty: by the gradient's mean, no place speaks for it. "
-            "Look at these slices with --method hirescam",
+            f"{empty} of {int(summary['slices'].sum())} maps are empty; look at these slices with --method hirescam",
             soft_wrap=True,
         )
     console.print(f"written to {written[0].parent}: {', '.join(path.name for path in written)}", soft_wrap=True)
